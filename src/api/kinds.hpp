@@ -1,0 +1,122 @@
+// What the server, the clients and the printers know of a kind: names, scope, verbs, and its schema. Built-in kinds come
+// from schema/ (embedded in the binary), custom ones will be added at run time through the same structures.
+// A Registry is immutable once built; any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/value.hpp"
+
+namespace api {
+
+// One node of a structural schema (openAPIV3Schema with the x-kubernetes extensions) plus its protobuf number.
+struct Schema {
+  enum class Type : uint8_t {
+    object,         // named properties
+    map,            // additionalProperties
+    array,          // items
+    string,
+    integer,
+    number,
+    boolean,
+    int_or_string,  // x-kubernetes-int-or-string: targetPort
+    quantity,       // string or number in, string out: resource.Quantity
+    time,           // metav1.Time
+    micro_time,     // metav1.MicroTime
+    bytes,          // base64 in JSON
+    any,            // x-kubernetes-preserve-unknown-fields: RawExtension, FieldsV1
+  };
+  enum class ListType : uint8_t { none, atomic, set, map };
+  struct Property;
+
+  Type type = Type::any;
+  std::string name;         // of the type where it is shared: "PodSpec"; the key under components/schemas is made of it
+  std::string format;       // int32, int64, ...
+  std::string description;  // our own words
+  std::vector<Property> properties;          // type object, in order of declaration
+  std::shared_ptr<const Schema> items;       // type array: elements; type map: values
+  std::vector<std::string> required;
+  std::vector<std::string> enum_values;
+  base::Value default_value;                 // null: none
+  ListType list_type = ListType::none;
+  std::vector<std::string> list_map_keys;    // server-side apply
+  std::string patch_merge_key;               // strategic merge patch
+  bool patch_merge = false;                  // x-kubernetes-patch-strategy has merge
+  bool patch_retain_keys = false;            // ... has retainKeys
+  bool atomic_map = false;                   // x-kubernetes-map-type: atomic (selectors, refs)
+
+  const Property* find(std::string_view property) const;
+};
+using SchemaPtr = std::shared_ptr<const Schema>;
+
+struct Schema::Property {
+  std::string name;  // as in JSON
+  SchemaPtr schema;
+  std::string description;  // of the field; the schema's own describes the type
+  int proto = 0;     // protobuf field number, 0: none
+  base::Value default_value;  // of the field; null: none
+};
+
+struct Subresource {
+  std::string name;               // "status", "scale", "log", "exec", "binding"
+  std::string kind;               // what it speaks: "Pod", "Scale", "PodExecOptions"
+  std::string group;              // of that kind, when it is another group version
+  std::string version;
+  std::vector<std::string> verbs;
+};
+
+struct Column {
+  std::string name;
+  std::string type = "string";
+  std::string format;
+  std::string description;
+  int priority = 0;
+};
+
+struct Kind {
+  std::string group;     // "" for core
+  std::string version;   // "v1"
+  std::string kind;      // "Service"
+  std::string plural;    // "services": the resource
+  std::string singular;  // "service"
+  std::string list_kind; // "ServiceList"
+  std::vector<std::string> short_names;
+  std::vector<std::string> categories;
+  bool namespaced = true;
+  bool stored = true;    // false: a body type only (Binding, Scale, DeleteOptions)
+  std::vector<std::string> verbs;  // of the main resource
+  std::vector<Subresource> subresources;
+  std::vector<std::string> selectable_fields;  // "metadata.name", "spec.nodeName", ...
+  std::vector<Column> columns;
+  SchemaPtr schema;
+
+  std::string api_version() const { return group.empty() ? version : group + "/" + version; }
+  const Subresource* find_subresource(std::string_view name) const;
+};
+using KindPtr = std::shared_ptr<const Kind>;
+
+class Registry {
+ public:
+  // By the parts of a URL.
+  KindPtr find_resource(std::string_view group, std::string_view version, std::string_view plural) const;
+  // By the parts of an object.
+  KindPtr find_kind(std::string_view api_version, std::string_view kind) const;
+  // In order of discovery: core first, then by group.
+  std::span<const KindPtr> all() const { return kinds_; }
+  void add(KindPtr kind) { kinds_.push_back(std::move(kind)); }
+
+ private:
+  std::vector<KindPtr> kinds_;
+};
+
+// The kinds of schema/. Built once per call: keep it.
+base::Result<Registry> load_builtin_kinds();
+
+}  // namespace api

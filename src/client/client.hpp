@@ -1,0 +1,103 @@
+// The one way for controllers, the scheduler, the node and the proxy to read and write the API. Blocking calls; any
+// thread. Errors carry the reason of the server's Status.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/types.hpp"  // generated: the structs, to_value/from_value, KindOf<T>
+#include "base/result.hpp"
+#include "base/value.hpp"
+#include "client/transport.hpp"
+
+namespace client {
+
+// Which collection: group "" is core; an empty namespace is all namespaces, or a cluster-scoped kind.
+struct Resource {
+  std::string group;
+  std::string version;
+  std::string plural;
+  std::string namespace_;
+};
+
+template <class T>
+Resource resource_of(std::string_view namespace_ = "") {
+  using K = api::KindOf<T>;
+  return {std::string(K::group), std::string(K::version), std::string(K::plural),
+          K::namespaced ? std::string(namespace_) : std::string()};
+}
+
+struct ListOptions {
+  std::string label_selector;
+  std::string field_selector;
+  std::string resource_version;
+};
+
+struct DeleteOptions {
+  std::optional<int64_t> grace_period_seconds;
+  std::string uid;  // precondition
+  std::string propagation_policy;
+};
+
+enum class PatchType { json, merge, strategic };
+
+struct WatchEvent {
+  std::string type;  // ADDED, MODIFIED, DELETED, BOOKMARK; an ERROR event is an error of next()
+  base::Value object;
+};
+
+class WatchStream {
+ public:
+  virtual ~WatchStream() = default;
+  // The next event, blocking. expired: list again. service_unavailable: the stream ended; open it again.
+  virtual base::Result<WatchEvent> next() = 0;
+  virtual void cancel() = 0;  // from any thread
+};
+
+class Client {
+ public:
+  explicit Client(std::shared_ptr<Transport> transport, std::string user_agent = "sampan");
+
+  // Untyped: what the command line and the templates below are made of.
+  base::Result<base::Value> get(const Resource& resource, std::string_view name, std::string_view subresource = "");
+  base::Result<base::Value> list(const Resource& resource, const ListOptions& options = {});
+  base::Result<base::Value> create(const Resource& resource, const base::Value& object,
+                                   std::string_view name_for_subresource = "", std::string_view subresource = "");
+  base::Result<base::Value> update(const Resource& resource, const base::Value& object,
+                                   std::string_view subresource = "");
+  base::Result<base::Value> patch(const Resource& resource, std::string_view name, PatchType type,
+                                  const base::Value& patch, std::string_view subresource = "");
+  base::Result<base::Value> remove(const Resource& resource, std::string_view name, const DeleteOptions& options = {});
+  base::Result<std::unique_ptr<WatchStream>> watch(const Resource& resource, const ListOptions& options);
+
+  // Typed.
+  template <class T>
+  base::Result<T> get(std::string_view namespace_, std::string_view name) {
+    TRY(auto value, get(resource_of<T>(namespace_), name));
+    return api::from_value<T>(value);
+  }
+  template <class T>
+  base::Result<T> create(const T& object) {
+    TRY(auto value, create(resource_of<T>(object.metadata.namespace_), api::to_value(object)));
+    return api::from_value<T>(value);
+  }
+  template <class T>
+  base::Result<T> update(const T& object, std::string_view subresource = "") {
+    TRY(auto value, update(resource_of<T>(object.metadata.namespace_), api::to_value(object), subresource));
+    return api::from_value<T>(value);
+  }
+  template <class T>
+  base::Result<base::Value> remove(std::string_view namespace_, std::string_view name,
+                                   const DeleteOptions& options = {}) {
+    return remove(resource_of<T>(namespace_), name, options);
+  }
+
+ private:
+  std::shared_ptr<Transport> transport_;
+  std::string user_agent_;
+};
+
+}  // namespace client

@@ -1,0 +1,33 @@
+// Every controller as main sees it: started once, stopped once, one thread inside. The list is in main/controllers.cpp.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "client/client.hpp"
+#include "sys/clock.hpp"
+
+namespace controllers {
+
+class Controller {
+ public:
+  virtual ~Controller() = default;
+  virtual std::string_view name() const = 0;
+  virtual void start() = 0;
+  virtual void stop() = 0;
+};
+
+std::unique_ptr<Controller> make_replication_controller(client::Client client, const sys::Clock& clock);
+std::unique_ptr<Controller> make_endpointslice_controller(client::Client client, const sys::Clock& clock);
+std::unique_ptr<Controller> make_endpoints_controller(client::Client client, const sys::Clock& clock);
+// default/kubernetes: its Endpoints and EndpointSlice follow the API server's address.
+std::unique_ptr<Controller> make_apiserver_endpoints_controller(client::Client client, const sys::Clock& clock,
+                                                                std::string address, int port);
+// Namespace deletion: empties a terminating namespace, then takes its finalizer away.
+std::unique_ptr<Controller> make_namespace_controller(client::Client client, const sys::Clock& clock);
+// Objects whose owners are gone are deleted (background), and the "orphan" policy honoured.
+std::unique_ptr<Controller> make_garbage_collector(client::Client client, const sys::Clock& clock);
+// The ServiceAccount "default" of each namespace.
+std::unique_ptr<Controller> make_serviceaccount_controller(client::Client client, const sys::Clock& clock);
+
+}  // namespace controllers
