@@ -21,7 +21,12 @@ using Array = std::vector<Value>;
 // Members in the order in which they were set. Look-up is linear: API objects have few members per level.
 class Object {
  public:
-  Object() = default;
+  Object() noexcept;
+  Object(const Object& other);
+  Object(Object&& other) noexcept;
+  Object& operator=(const Object& other);
+  Object& operator=(Object&& other) noexcept;
+  ~Object();
   Object(std::initializer_list<std::pair<std::string_view, Value>> members);
 
   Value* find(std::string_view key);
@@ -123,5 +128,13 @@ struct Member {
   std::string key;
   Value value;
 };
+
+// Here, because a Member is complete only now.
+inline Object::Object() noexcept = default;
+inline Object::Object(const Object& other) = default;
+inline Object::Object(Object&& other) noexcept = default;
+inline Object& Object::operator=(const Object& other) = default;
+inline Object& Object::operator=(Object&& other) noexcept = default;
+inline Object::~Object() = default;
 
 }  // namespace base

@@ -1,0 +1,201 @@
+#include "base/value.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <cmath>
+
+namespace base {
+
+namespace {
+
+const Value kNull;
+const Array kEmptyArray;
+const Object kEmptyObject;
+
+// The digits of an integer with its sign ("-0" is "0"), or "" when the text is no integer.
+std::string_view integer_text(std::string_view text) {
+  std::string_view digits = text;
+  if (!digits.empty() && digits.front() == '-') digits.remove_prefix(1);
+  if (digits.empty()) return {};
+  for (char c : digits)
+    if (c < '0' || c > '9') return {};
+  return digits == "0" ? digits : text;
+}
+
+std::string number_text(double d) {
+  // As Go's encoding/json: the shortest text that reads back, in exponent form only for very small and large values.
+  if (!std::isfinite(d)) return "0";
+  if (d == std::trunc(d) && std::fabs(d) < 1e21) return fmt::format("{:.0f}", d == 0 ? 0.0 : d);
+  std::string text = std::fabs(d) < 1e-6 || std::fabs(d) >= 1e21 ? fmt::format("{:e}", d) : fmt::format("{}", d);
+  char buffer[64];
+  auto format = std::fabs(d) < 1e-6 || std::fabs(d) >= 1e21 ? std::chars_format::scientific : std::chars_format::fixed;
+  auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, d, format);
+  if (error == std::errc()) text.assign(buffer, end);
+  // Go writes e-9, not e-09.
+  if (size_t e = text.find("e-0"); e != std::string::npos) text.erase(e + 2, 1);
+  return text;
+}
+
+}  // namespace
+
+Object::Object(std::initializer_list<std::pair<std::string_view, Value>> members) {
+  members_.reserve(members.size());
+  for (const auto& [key, value] : members) set(key, value);
+}
+
+Value* Object::find(std::string_view key) {
+  for (Member& m : members_)
+    if (m.key == key) return &m.value;
+  return nullptr;
+}
+
+const Value* Object::find(std::string_view key) const { return const_cast<Object*>(this)->find(key); }
+
+Value& Object::operator[](std::string_view key) {
+  if (Value* v = find(key)) return *v;
+  return append(std::string(key), Value());
+}
+
+void Object::set(std::string_view key, Value value) {
+  if (Value* v = find(key)) *v = std::move(value);
+  else append(std::string(key), std::move(value));
+}
+
+bool Object::erase(std::string_view key) {
+  for (auto it = members_.begin(); it != members_.end(); ++it) {
+    if (it->key != key) continue;
+    members_.erase(it);
+    return true;
+  }
+  return false;
+}
+
+size_t Object::size() const { return members_.size(); }
+bool Object::empty() const { return members_.empty(); }
+void Object::reserve(size_t n) { members_.reserve(n); }
+
+Value& Object::append(std::string key, Value value) {
+  return members_.emplace_back(Member{std::move(key), std::move(value)}).value;
+}
+
+void Object::sort() {
+  std::sort(members_.begin(), members_.end(), [](const Member& a, const Member& b) { return a.key < b.key; });
+}
+
+std::vector<Member>::iterator Object::begin() { return members_.begin(); }
+std::vector<Member>::iterator Object::end() { return members_.end(); }
+std::vector<Member>::const_iterator Object::begin() const { return members_.begin(); }
+std::vector<Member>::const_iterator Object::end() const { return members_.end(); }
+
+bool Object::operator==(const Object& other) const {
+  if (members_.size() != other.members_.size()) return false;
+  auto same = [](const Member& a, const Member& b) { return a.key == b.key; };
+  if (std::equal(members_.begin(), members_.end(), other.members_.begin(), same))
+    return std::equal(members_.begin(), members_.end(), other.members_.begin(),
+                      [](const Member& a, const Member& b) { return a.value == b.value; });
+  std::vector<const Member*> mine, theirs;
+  for (const Member& m : members_) mine.push_back(&m);
+  for (const Member& m : other.members_) theirs.push_back(&m);
+  auto less = [](const Member* a, const Member* b) { return a->key < b->key; };
+  std::sort(mine.begin(), mine.end(), less);
+  std::sort(theirs.begin(), theirs.end(), less);
+  for (size_t i = 0; i < mine.size(); ++i)
+    if (mine[i]->key != theirs[i]->key) return false;
+  for (size_t i = 0; i < mine.size(); ++i)
+    if (!(mine[i]->value == theirs[i]->value)) return false;
+  return true;
+}
+
+bool Value::Number::operator==(const Number& other) const {
+  if (text == other.text) return true;
+  std::string_view mine = integer_text(text);
+  return !mine.empty() && mine == integer_text(other.text);
+}
+
+Value::Value(int64_t n) : v_(Number{std::to_string(n)}) {}
+Value::Value(uint64_t n) : v_(Number{std::to_string(n)}) {}
+Value::Value(double d) : v_(Number{number_text(d)}) {}
+
+std::string_view Value::kind_name() const {
+  static constexpr std::string_view kNames[] = {"null", "bool", "number", "string", "array", "object"};
+  return kNames[v_.index()];
+}
+
+bool Value::as_bool(bool otherwise) const {
+  const bool* b = if_bool();
+  return b ? *b : otherwise;
+}
+
+std::optional<int64_t> Value::as_int() const {
+  const Number* n = if_number();
+  if (!n) return std::nullopt;
+  int64_t value = 0;
+  const char* end = n->text.data() + n->text.size();
+  auto [at, error] = std::from_chars(n->text.data(), end, value);
+  if (error == std::errc() && at == end) return value;
+  if (error != std::errc()) return std::nullopt;
+  // "80.0" and "1e3" are whole numbers too.
+  std::optional<double> d = as_double();
+  if (!d || *d != std::trunc(*d) || std::fabs(*d) >= 9007199254740992.0) return std::nullopt;
+  return static_cast<int64_t>(*d);
+}
+
+std::optional<double> Value::as_double() const {
+  const Number* n = if_number();
+  if (!n) return std::nullopt;
+  double value = 0;
+  const char* end = n->text.data() + n->text.size();
+  auto [at, error] = std::from_chars(n->text.data(), end, value);
+  if (error != std::errc() || at != end) return std::nullopt;
+  return value;
+}
+
+std::string_view Value::as_string() const {
+  const std::string* s = if_string();
+  return s ? std::string_view(*s) : std::string_view();
+}
+
+const Array& Value::as_array() const {
+  const Array* a = if_array();
+  return a ? *a : kEmptyArray;
+}
+
+const Object& Value::as_object() const {
+  const Object* o = if_object();
+  return o ? *o : kEmptyObject;
+}
+
+const Value& Value::operator[](std::string_view key) const {
+  const Object* o = if_object();
+  const Value* v = o ? o->find(key) : nullptr;
+  return v ? *v : kNull;
+}
+
+const Value& Value::at(std::initializer_list<std::string_view> path) const {
+  const Value* v = this;
+  for (std::string_view key : path) v = &(*v)[key];
+  return *v;
+}
+
+Object& Value::object() {
+  if (is_null()) v_.emplace<Object>();
+  assert(is_object());
+  return std::get<Object>(v_);
+}
+
+Array& Value::array() {
+  if (is_null()) v_.emplace<Array>();
+  assert(is_array());
+  return std::get<Array>(v_);
+}
+
+Value& Value::make(std::initializer_list<std::string_view> path) {
+  Value* v = this;
+  for (std::string_view key : path) v = &v->object()[key];
+  return *v;
+}
+
+}  // namespace base
