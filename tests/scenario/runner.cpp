@@ -106,6 +106,9 @@ Scenario parse(const std::string& path) {
       scenario.steps.push_back({rest, keyword == "EVENTUALLY", number, {}});
     } else if (keyword == "EXPECT") {
       expectation(Expectation::Kind::expect);
+    } else if (keyword == "EMPTY") {
+      rest = "^\\s*\\z";
+      expectation(Expectation::Kind::match);
     } else if (keyword == "MATCH") {
       expectation(Expectation::Kind::match);
     } else if (keyword == "NOT") {
@@ -213,7 +216,7 @@ std::string substitute(std::string text) {
 bool contains(const std::string& text, const std::string& regex) {
   RE2::Options options;
   options.set_log_errors(true);
-  RE2 compiled("(?m)" + regex, options);
+  RE2 compiled((regex.ends_with("\\z") ? "" : "(?m)") + regex, options);
   if (!compiled.ok()) die("bad regex: " + regex);
   return RE2::PartialMatch(text, compiled);
 }
