@@ -11,8 +11,8 @@
 
 namespace api {
 
-// The columns that table_cells() fills, in its order. The truth for built-in kinds; others: Kind::columns, else Name and
-// Created At.
+// The columns that table_cells() fills, in its order: the truth for built-in kinds. Kinds without a printer of their own
+// have Name and Created At.
 std::vector<Column> columns_of(const Kind& kind);
 
 // One row. As many cells as columns_of(kind) has.

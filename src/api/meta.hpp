@@ -35,7 +35,7 @@ const base::Value& controller_of(const base::Value& object);
 // "default/web" or "web".
 std::string key_of(const base::Value& object);
 
-// Setters: an empty text (or nothing) removes the member.
+// Setters: an empty text (or nothing) removes the member; a label or annotation may be empty and stays.
 void set_type(base::Value& object, const Kind& kind);
 void set_name(base::Value& object, std::string_view name);
 void set_namespace(base::Value& object, std::string_view name);
