@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ struct Resource {
   std::string group;
   std::string version;
   std::string plural;
-  std::string namespace_;
+  std::string namespace_ = {};
 };
 
 template <class T>
@@ -34,6 +35,7 @@ struct ListOptions {
   std::string label_selector;
   std::string field_selector;
   std::string resource_version;
+  int timeout_seconds = 0;  // of a watch: the server ends it in good order after so long; 0: its default
 };
 
 struct DeleteOptions {
