@@ -29,11 +29,10 @@ std::string number_text(double d) {
   // As Go's encoding/json: the shortest text that reads back, in exponent form only for very small and large values.
   if (!std::isfinite(d)) return "0";
   if (d == std::trunc(d) && std::fabs(d) < 1e21) return fmt::format("{:.0f}", d == 0 ? 0.0 : d);
-  std::string text = std::fabs(d) < 1e-6 || std::fabs(d) >= 1e21 ? fmt::format("{:e}", d) : fmt::format("{}", d);
   char buffer[64];
   auto format = std::fabs(d) < 1e-6 || std::fabs(d) >= 1e21 ? std::chars_format::scientific : std::chars_format::fixed;
   auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, d, format);
-  if (error == std::errc()) text.assign(buffer, end);
+  std::string text(buffer, error == std::errc() ? end : buffer);
   // Go writes e-9, not e-09.
   if (size_t e = text.find("e-0"); e != std::string::npos) text.erase(e + 2, 1);
   return text;
