@@ -1,0 +1,19 @@
+// The list of all controllers: this list is the system. Called once, by the server command.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controllers/controllers.hpp"
+
+namespace main_ {
+
+using ClientFor = std::function<client::Client(const std::string& user)>;
+
+std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const ClientFor& client_for,
+                                                                       const sys::Clock& clock,
+                                                                       const std::string& api_address, int api_port);
+
+}  // namespace main_

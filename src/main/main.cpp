@@ -1,0 +1,109 @@
+// The commands of the one binary. Under the name kubectl (or kubectl-sampan) it is the kubectl alone.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/cli.hpp"
+#include "main/cluster.hpp"
+#include "main/image_command.hpp"
+#include "main/list.hpp"
+#include "main/server_command.hpp"
+#include "main/up.hpp"
+
+namespace {
+
+int fail(const base::Error& error) {
+  fmt::print(stderr, "error: {}\n", error.message);
+  return 1;
+}
+
+// CLI11 reports its own errors on several lines; users get one, and where to look.
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  fmt::print(stderr, "error: {}; see 'sampan --help'\n", error.what());
+  return 1;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Sampan: a Kubernetes made around Services, in one binary.", "sampan"};
+  app.set_version_flag("--version", std::string("sampan " SAMPAN_VERSION " (Kubernetes v1.36)"));
+  app.require_subcommand(1);
+  std::string name = "default";
+  auto with_name = [&name](CLI::App* command) {
+    command->add_option("--name", name, "Name of the cluster")->capture_default_str();
+    return command;
+  };
+
+  main_::UpOptions up;
+  auto* up_command = with_name(app.add_subcommand("up", "Start a local one-node cluster and make it kubectl's current context"));
+  up_command->add_flag("--isolated", up.isolated, "No link between the cluster and this host's network, but for the API on loopback");
+  up_command->add_option("--kubeconfig", up.kubeconfig, "Write the kubeconfig there instead of merging it into yours");
+  up_command->add_option("--api-port", up.api_port, "Port of the API on this host's loopback (default: 6443, or any when that is taken)");
+
+  main_::DownOptions down;
+  auto* down_command = with_name(app.add_subcommand("down", "Stop a local cluster and remove all that it made"));
+  down_command->add_flag("--keep-data", down.keep_data, "Keep its objects, images and certificates for the next 'up'");
+
+  auto* list_command = app.add_subcommand("list", "Local clusters and their state");
+
+  main_::ServerOptions server;
+  auto* server_command = with_name(app.add_subcommand("server", "The all-in-one in the foreground, on the network it is started in"));
+  server_command->add_option("--address", server.address, "The node's IP address (default: the one of eth0)");
+  server_command->add_option("--port", server.port, "Port of the API")->capture_default_str();
+  server_command->add_option("--service-cidr", server.service_cidr, "Addresses of Services")->capture_default_str();
+  server_command->add_option("--pod-cidr", server.pod_cidr, "Addresses of this node's pods")->capture_default_str();
+  server_command->add_option("--listen-fd", server.listen_fd)->group("");
+  server_command->add_option("--ready-fd", server.ready_fd)->group("");
+
+  auto* image = app.add_subcommand("image", "Container images of a cluster");
+  image->require_subcommand(1);
+  std::vector<std::string> files;
+  auto* import_command = with_name(image->add_subcommand("import", "Load images: docker-save archives, OCI archives or layout folders"));
+  import_command->add_option("FILE", files, "The archives")->required();
+  auto* image_list_command = with_name(image->add_subcommand("list", "Images that pods can use"));
+
+  auto* kubeconfig_command = with_name(app.add_subcommand("kubeconfig", "Print a cluster's kubeconfig"));
+  app.add_subcommand("kubectl", "The kubectl: get, describe, create, apply, expose, exec, logs, ...; see 'sampan kubectl --help'");
+  auto* version_command = app.add_subcommand("version", "Print the version");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  if (version_command->parsed()) {
+    fmt::print("sampan " SAMPAN_VERSION " (Kubernetes v1.36)\n");
+    return 0;
+  }
+  if (list_command->parsed()) return main_::list_clusters();
+  if (auto ok = main_::check_cluster_name(name); !ok) return fail(ok.error());
+  up.name = down.name = server.name = name;
+  if (up_command->parsed()) return main_::up(up);
+  if (down_command->parsed()) return main_::down(down);
+  if (server_command->parsed()) return main_::run_server(server);
+  if (import_command->parsed()) return main_::import_images(name, files);
+  if (image_list_command->parsed()) return main_::list_images(name);
+  if (kubeconfig_command->parsed()) return main_::print_kubeconfig(name);
+  return 1;
+}
+
+std::string_view program_name(const char* argv0) {
+  std::string_view name = argv0;
+  return name.substr(name.rfind('/') + 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> args(argv + 1, argv + argc);
+  std::string_view name = argc > 0 ? program_name(argv[0]) : "sampan";
+  if (name == "kubectl" || name == "kubectl-sampan") return cli::run_kubectl(args);
+  // Before CLI11 sees it: kubectl's flags are its own.
+  if (!args.empty() && args.front() == "kubectl") {
+    args.erase(args.begin());
+    return cli::run_kubectl(args);
+  }
+  return run(argc, argv);
+}

@@ -1,0 +1,103 @@
+#include "main/node_network.hpp"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "sys/fs.hpp"
+#include "sys/namespaces.hpp"
+#include "sys/netlink.hpp"
+
+namespace main_ {
+namespace {
+
+constexpr const char* kNodeLink = "eth0";
+
+// 10.243.INDEX.1 is the host's end, .2 the node.
+std::string link_address(int index, int host) { return fmt::format("10.243.{}.{}", index, host); }
+std::string host_link(int index) { return fmt::format("sampan{}", index); }
+sys::Mac mac_of(int index, int host) {
+  return {0x02, 0x53, 0x4d, 0x50, static_cast<uint8_t>(index), static_cast<uint8_t>(host)};
+}
+
+// Runs inside the new namespace. `peer_netns` is where eth0's other end goes.
+base::Result<void> make_links(int index, const std::string& peer_name, int peer_netns, bool peer_is_here) {
+  TRY(auto netlink, sys::Netlink::open());
+  TRY(int lo, netlink.link_index("lo"));
+  CHECK_OK(netlink.set_up(lo));
+  CHECK_OK(netlink.make_veth(kNodeLink, mac_of(index, 2), peer_name, mac_of(index, 1), peer_netns));
+  TRY(int eth0, netlink.link_index(kNodeLink));
+  CHECK_OK(netlink.add_address(eth0, link_address(index, 2), 30));
+  CHECK_OK(netlink.set_up(eth0));
+  if (peer_is_here) {
+    TRY(int peer, netlink.link_index(peer_name));
+    CHECK_OK(netlink.set_up(peer));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<void> make_node_network(const ClusterPaths& paths, const ClusterSettings& settings) {
+  if (sys::open_netns(paths.netns_path)) return {};
+  CHECK_OK(sys::make_dirs("/run/netns", 0755));
+  if (settings.isolated) {
+    return sys::make_netns(paths.netns_path, [&]() -> base::Result<void> {
+      TRY(auto self, sys::open_netns("/proc/thread-self/ns/net"));
+      return make_links(settings.index, "uplink", self.get(), true);
+    });
+  }
+  TRY(auto host, sys::open_netns("/proc/self/ns/net"));
+  std::string peer = host_link(settings.index);
+  CHECK_OK(sys::make_netns(paths.netns_path, [&] { return make_links(settings.index, peer, host.get(), false); }));
+  TRY(auto netlink, sys::Netlink::open());
+  TRY(int link, netlink.link_index(peer));
+  CHECK_OK(netlink.add_address(link, link_address(settings.index, 1), 30));
+  return netlink.set_up(link);
+}
+
+base::Result<void> remove_node_network(const ClusterPaths& paths) { return sys::remove_netns(paths.netns_path); }
+
+base::Result<std::string> node_address(const std::string& given) {
+  if (!given.empty()) {
+    in_addr address;
+    if (::inet_pton(AF_INET, given.c_str(), &address) != 1)
+      return base::fail(base::Reason::bad_request, fmt::format("--address \"{}\" is no IPv4 address", given));
+    return given;
+  }
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return std::unexpected(base::errno_error("getifaddrs", errno));
+  std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(all, ::freeifaddrs);
+  for (ifaddrs* one = all; one; one = one->ifa_next) {
+    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || std::string_view(one->ifa_name) != kNodeLink) continue;
+    char text[INET_ADDRSTRLEN];
+    auto* address = reinterpret_cast<sockaddr_in*>(one->ifa_addr);
+    return std::string(::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text));
+  }
+  return base::fail(base::Reason::bad_request, "there is no eth0 with an IPv4 address here: say the node's IP with --address");
+}
+
+std::string first_address(const std::string& cidr) {
+  in_addr address{};
+  ::inet_pton(AF_INET, cidr.substr(0, cidr.find('/')).c_str(), &address);
+  address.s_addr = htonl(ntohl(address.s_addr) + 1);
+  char text[INET_ADDRSTRLEN];
+  return ::inet_ntop(AF_INET, &address, text, sizeof text);
+}
+
+base::Result<void> route_service_cidr(const std::string& cidr) {
+  size_t slash = cidr.find('/');
+  TRY(auto netlink, sys::Netlink::open());
+  TRY(int eth0, netlink.link_index(kNodeLink));
+  sys::Netlink::Route route;
+  route.destination = cidr.substr(0, slash);
+  route.prefix = slash == std::string::npos ? 32 : std::stoi(cidr.substr(slash + 1));
+  route.index = eth0;
+  return netlink.replace_route(route);
+}
+
+}  // namespace main_

@@ -1,0 +1,24 @@
+// The node's own side of the network: a namespace named sampan-NAME with eth0, and the road of cluster IPs into the
+// packet path. Blocking netlink calls; one caller at a time.
+#pragma once
+
+#include <string>
+
+#include "base/result.hpp"
+#include "main/cluster.hpp"
+
+namespace main_ {
+
+// Makes the namespace with lo and eth0 when it is not there. Isolated: eth0's other end stays in the same namespace, so
+// nothing leads out. Otherwise it is on the host, with the other address of the cluster's /30.
+base::Result<void> make_node_network(const ClusterPaths& paths, const ClusterSettings& settings);
+// Removes the namespace (and with it every veth in it). Missing: no error.
+base::Result<void> remove_node_network(const ClusterPaths& paths);
+// In the server: the given address, or eth0's.
+base::Result<std::string> node_address(const std::string& given);
+// "10.96.0.0/16" -> "10.96.0.1".
+std::string first_address(const std::string& cidr);
+// In the server: routes cluster IPs to eth0, so that the node's own connections to them reach the packet path at all.
+base::Result<void> route_service_cidr(const std::string& cidr);
+
+}  // namespace main_

@@ -1,0 +1,205 @@
+#include "main/server_command.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <thread>
+
+#include "api/kinds.hpp"
+#include "base/log.hpp"
+#include "client/client.hpp"
+#include "main/controllers.hpp"
+#include "main/node_network.hpp"
+#include "main/pki_files.hpp"
+#include "net/server.hpp"
+#include "node/agent.hpp"
+#include "proxy/proxy.hpp"
+#include "scheduler/scheduler.hpp"
+#include "server/server.hpp"
+#include "store/store.hpp"
+#include "sys/clock.hpp"
+#include "sys/fd.hpp"
+#include "sys/fs.hpp"
+
+namespace main_ {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kGitVersion = "v1.36.0+sampan-" SAMPAN_VERSION;
+constexpr auto kReadyLimit = 30s;
+
+void report(int fd, std::string text) {
+  if (fd < 0) return;
+  text += "\n";
+  for (size_t sent = 0; sent < text.size();) {
+    ssize_t n = ::write(fd, text.data() + sent, text.size() - sent);
+    if (n <= 0) break;
+    sent += static_cast<size_t>(n);
+  }
+  ::close(fd);
+}
+
+// Keeps the pid file locked as long as the process lives.
+base::Result<sys::Fd> lock_pid_file(const ClusterPaths& paths) {
+  sys::Fd fd(::open(paths.pid_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd) return std::unexpected(base::errno_error("open " + paths.pid_file, errno));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    return base::fail(base::Reason::conflict, fmt::format("cluster \"{}\" is running already; stop it with: sampan down --name {}",
+                                                          paths.name, paths.name));
+  std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(fd.get(), 0) != 0 || ::write(fd.get(), pid.data(), pid.size()) < 0)
+    return std::unexpected(base::errno_error("write " + paths.pid_file, errno));
+  return fd;
+}
+
+// Everything that runs, in the order in which it starts; stopped in the reverse order.
+class Cluster {
+ public:
+  explicit Cluster(const ServerOptions& options) : options_(options), paths_(options.name) {}
+  base::Result<void> start();
+  base::Result<void> wait_node_ready();
+  void stop();
+
+ private:
+  base::Result<void> start_api(const std::string& address);
+  client::Client client_as(const std::string& user, std::vector<std::string> groups) {
+    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)), "sampan/" SAMPAN_VERSION);
+  }
+
+  const ServerOptions& options_;
+  ClusterPaths paths_;
+  sys::SystemClock clock_;
+  sys::Fd pid_lock_;
+  api::Registry registry_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<server::ApiServer> api_;
+  std::unique_ptr<net::Server> http_;
+  std::vector<std::unique_ptr<controllers::Controller>> controllers_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<node::Agent> agent_;
+  std::unique_ptr<proxy::Proxy> proxy_;
+};
+
+base::Result<void> Cluster::start_api(const std::string& address) {
+  TRY(registry_, api::load_builtin_kinds());
+  TRY(store_, store::open_sqlite(paths_.state_dir + "/store.db", {.parse = server::make_entry_parser(registry_)}));
+  server::Config config;
+  config.service_cidr = options_.service_cidr;
+  config.advertise_address = address;
+  config.advertise_port = options_.port;
+  config.git_version = kGitVersion;
+  auto nodes = [this](const std::string& node, net::Request request, std::shared_ptr<net::Responder> responder) {
+    if (agent_ && node == paths_.netns_name) return agent_->handler()(std::move(request), std::move(responder));
+    net::Response response{.status = 502, .headers = {{"Content-Type", "text/plain"}}, .body = {}};
+    response.body.push_back(net::make_chunk("node " + node + " is not reachable from this API server"));
+    responder->send(std::move(response));
+  };
+  TRY(api_, server::ApiServer::make(config, registry_, *store_, clock_, nodes));
+
+  TRY(auto pki, open_pki(paths_.state_dir + "/pki", {"127.0.0.1", address, first_address(options_.service_cidr)},
+                         {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                          "kubernetes.default.svc.cluster.local", paths_.netns_name},
+                         clock_));
+  TRY(http_, net::make_server({.certificate_pem = pki.server.certificate_pem,
+                               .key_pem = pki.server.key_pem,
+                               .client_ca_pem = pki.ca_pem},
+                              api_->handler()));
+  TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
+  http_->add_listener(fd);
+  if (options_.listen_fd >= 0) http_->add_listener(options_.listen_fd);
+  http_->start();
+  return {};
+}
+
+base::Result<void> Cluster::start() {
+  CHECK_OK(sys::make_dirs(paths_.state_dir, 0700));
+  CHECK_OK(sys::make_dirs(paths_.run_dir, 0755));
+  TRY(pid_lock_, lock_pid_file(paths_));
+  TRY(std::string address, node_address(options_.address));
+  CHECK_OK(route_service_cidr(options_.service_cidr));
+  CHECK_OK(start_api(address));
+
+  auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
+  controllers_ = make_controllers(as, clock_, address, options_.port);
+  for (auto& controller : controllers_) controller->start();
+  scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);
+  scheduler_->start();
+
+  proxy::Config proxy_config{.node_name = paths_.netns_name, .service_cidr = options_.service_cidr};
+  TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
+  proxy_->start();
+
+  node::Config config = node_config(paths_);
+  config.address = address;
+  config.pod_cidr = options_.pod_cidr;
+  config.service_cidr = options_.service_cidr;
+  TRY(agent_, node::Agent::make(config, client_as("system:node:" + paths_.netns_name, {"system:nodes"}), clock_));
+  agent_->start();
+  return {};
+}
+
+base::Result<void> Cluster::wait_node_ready() {
+  auto client = client_as("system:kube-scheduler", {"system:authenticated"});
+  auto end = clock_.steady_now() + kReadyLimit;
+  std::string last = "the node agent has not registered its node";
+  while (clock_.steady_now() < end) {
+    if (auto node = client.get<api::Node>("", paths_.netns_name)) {
+      for (auto& condition : node->status.conditions) {
+        if (condition.type != "Ready") continue;
+        if (condition.status == "True") return {};
+        last = condition.message;
+      }
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+  return base::fail(base::Reason::timeout, "the node did not become Ready: " + last);
+}
+
+void Cluster::stop() {
+  if (http_) http_->stop();
+  if (agent_) agent_->stop();
+  if (proxy_) proxy_->stop();
+  if (scheduler_) scheduler_->stop();
+  for (auto& controller : controllers_) controller->stop();
+  if (store_) store_->close();
+}
+
+}  // namespace
+
+int run_server(const ServerOptions& options) {
+  // Blocked before any thread is made, so that only the signalfd below sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  sys::Fd stop(::signalfd(-1, &signals, SFD_CLOEXEC));
+
+  Cluster cluster(options);
+  auto started = cluster.start();
+  if (started) started = cluster.wait_node_ready();
+  if (!started) {
+    report(options.ready_fd, "error: " + started.error().message);
+    fmt::print(stderr, "error: {}\n", started.error().message);
+    cluster.stop();
+    return 1;
+  }
+  report(options.ready_fd, "ready");
+  base::log_info("server", "cluster {} is ready", options.name);
+
+  signalfd_siginfo info;
+  while (::read(stop.get(), &info, sizeof info) < 0 && errno == EINTR) {
+  }
+  base::log_info("server", "stopping on {}; pods and Services go on", ::strsignal(static_cast<int>(info.ssi_signo)));
+  cluster.stop();
+  return 0;
+}
+
+}  // namespace main_

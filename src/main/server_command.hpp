@@ -1,0 +1,23 @@
+// `sampan server`: the whole cluster in one process, in the foreground, on the network namespace that it is started in.
+// Returns when it is told to stop (SIGTERM, SIGINT).
+#pragma once
+
+#include <string>
+
+#include "main/cluster.hpp"
+
+namespace main_ {
+
+struct ServerOptions {
+  std::string name = "default";
+  std::string address;        // the node's IP; "" means: the one that `up` gives a cluster of that index
+  int port = 6443;            // on the node's addresses
+  int listen_fd = -1;         // a further listening socket, passed by `up`: on the host's loopback
+  int ready_fd = -1;          // gets "ready" or an error line
+  std::string service_cidr = "10.96.0.0/16";
+  std::string pod_cidr = "10.244.0.0/24";
+};
+
+int run_server(const ServerOptions& options);
+
+}  // namespace main_

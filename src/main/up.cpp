@@ -1,0 +1,161 @@
+#include "main/up.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <set>
+
+#include "base/strings.hpp"
+#include "main/cluster.hpp"
+#include "main/kubeconfig.hpp"
+#include "main/node_network.hpp"
+#include "net/server.hpp"
+#include "sys/fs.hpp"
+#include "sys/namespaces.hpp"
+#include "sys/process.hpp"
+
+namespace main_ {
+namespace {
+
+constexpr int kUsualPort = 6443;
+constexpr int kReadyLimitMs = 60'000;
+constexpr int kLastIndex = 250;
+
+// The settings of an earlier `up`, or new ones that clash with no other cluster's.
+base::Result<ClusterSettings> decide_settings(const ClusterPaths& paths, const UpOptions& options) {
+  auto settings = read_settings(paths);
+  if (!settings) {
+    std::set<int> taken;
+    for (auto& other : cluster_names()) {
+      if (auto theirs = read_settings(ClusterPaths(other))) taken.insert(theirs->index);
+    }
+    int index = 0;
+    while (taken.contains(index)) ++index;
+    if (index > kLastIndex) return base::fail(base::Reason::bad_request, "there are too many clusters: remove some with: sampan down --name NAME");
+    settings = ClusterSettings{.api_port = 0, .index = index, .isolated = options.isolated};
+  }
+  if (options.isolated != settings->isolated) {
+    settings->isolated = options.isolated;
+    CHECK_OK(remove_node_network(paths));
+  }
+  if (options.api_port) settings->api_port = options.api_port;
+  return settings;
+}
+
+// On the host's loopback: the port of last time, else 6443, else any free one.
+base::Result<sys::Fd> listen_on_host(ClusterSettings& settings, bool port_given) {
+  if (auto fd = net::listen_tcp("127.0.0.1", settings.api_port ? settings.api_port : kUsualPort)) {
+    sys::Fd owner(*fd);
+    settings.api_port = net::bound_port(owner.get());
+    return owner;
+  } else if (port_given) {
+    return std::unexpected(std::move(fd).error());
+  }
+  TRY(int fd, net::listen_tcp("127.0.0.1", 0));
+  sys::Fd owner(fd);
+  settings.api_port = net::bound_port(owner.get());
+  return owner;
+}
+
+std::string last_lines(const std::string& path, size_t count) {
+  auto text = sys::read_file(path);
+  if (!text) return "";
+  auto lines = base::split(base::trim(*text), '\n');
+  if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+  return base::join(lines, "\n");
+}
+
+// The server's one line on the pipe: "ready", or why not.
+base::Result<void> wait_ready(int pipe, const ClusterPaths& paths) {
+  std::string text;
+  pollfd poll_fd{pipe, POLLIN, 0};
+  while (text.find('\n') == std::string::npos) {
+    if (::poll(&poll_fd, 1, kReadyLimitMs) <= 0)
+      return base::fail(base::Reason::timeout, "the cluster did not get ready within a minute; see " + paths.log_file);
+    char buffer[4096];
+    ssize_t n = ::read(pipe, buffer, sizeof buffer);
+    if (n <= 0) break;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  std::string_view line = base::trim(text);
+  if (line == "ready") return {};
+  if (line.starts_with("error: ")) return base::fail(base::Reason::internal_error, std::string(line.substr(7)));
+  return base::fail(base::Reason::internal_error,
+                    "the server ended at once; the end of " + paths.log_file + ":\n" + last_lines(paths.log_file, 5));
+}
+
+base::Result<void> start_server(const ClusterPaths& paths, const sys::Fd& listener) {
+  TRY(auto log, sys::open_file(paths.log_file, O_WRONLY | O_CREAT | O_APPEND, 0600));
+  TRY(auto pipe, sys::make_pipe());
+  TRY(auto netns, sys::open_netns(paths.netns_path));
+  sys::Spawn child;
+  child.argv = {"/proc/self/exe", "server", "--name", paths.name, "--listen-fd", std::to_string(listener.get()),
+                "--ready-fd", std::to_string(pipe.write.get())};
+  child.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"};
+  child.cwd = "/";
+  child.stdout_fd = child.stderr_fd = log.get();
+  child.keep_fds = {listener.get(), pipe.write.get()};
+  child.new_session = true;
+  child.network_namespace = netns.get();
+  TRY(auto process, sys::spawn(child));
+  (void)process;  // lives on; init reaps it
+  pipe.write.reset();
+  return wait_ready(pipe.read.get(), paths);
+}
+
+base::Result<KubeconfigEntry> kubeconfig_entry(const ClusterPaths& paths, int port) {
+  KubeconfigEntry entry{.name = paths.netns_name, .server = fmt::format("https://127.0.0.1:{}", port)};
+  TRY(entry.ca_pem, sys::read_file(paths.state_dir + "/pki/ca.crt"));
+  TRY(entry.certificate_pem, sys::read_file(paths.state_dir + "/pki/admin.crt"));
+  TRY(entry.key_pem, sys::read_file(paths.state_dir + "/pki/admin.key"));
+  return entry;
+}
+
+base::Result<std::string> write_kubeconfigs(const ClusterPaths& paths, int port, const std::string& only_there) {
+  TRY(auto entry, kubeconfig_entry(paths, port));
+  CHECK_OK(sys::write_file_atomically(paths.kubeconfig, make_kubeconfig(entry), 0600));
+  std::string path = only_there.empty() ? default_kubeconfig_path() : only_there;
+  CHECK_OK(merge_kubeconfig(path, entry));
+  return path;
+}
+
+base::Result<void> bring_up(const UpOptions& options) {
+  if (::geteuid() != 0)
+    return base::fail(base::Reason::forbidden, "network namespaces and containers need root: run sampan up as root");
+  ClusterPaths paths(options.name);
+  CHECK_OK(sys::make_dirs(paths.state_dir, 0700));
+  CHECK_OK(sys::make_dirs(paths.run_dir, 0755));
+  TRY(auto lock, sys::lock_file(paths.lock_file));
+  auto start = std::chrono::steady_clock::now();
+  if (running_pid(paths)) {
+    TRY(auto settings, read_settings(paths));
+    TRY(std::string kubeconfig, write_kubeconfigs(paths, settings.api_port, options.kubeconfig));
+    fmt::print("Cluster \"{}\" is already running at https://127.0.0.1:{} (kubectl context {} in {})\n", paths.name,
+               settings.api_port, paths.netns_name, kubeconfig);
+    return {};
+  }
+  TRY(auto settings, decide_settings(paths, options));
+  TRY(auto listener, listen_on_host(settings, options.api_port != 0));
+  CHECK_OK(write_settings(paths, settings));
+  CHECK_OK(make_node_network(paths, settings));
+  CHECK_OK(start_server(paths, listener));
+  TRY(std::string kubeconfig, write_kubeconfigs(paths, settings.api_port, options.kubeconfig));
+  auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  fmt::print("Cluster \"{}\" is ready after {} ms at https://127.0.0.1:{} (kubectl context {} in {})\n", paths.name,
+             took.count(), settings.api_port, paths.netns_name, kubeconfig);
+  return {};
+}
+
+}  // namespace
+
+int up(const UpOptions& options) {
+  auto done = bring_up(options);
+  if (done) return 0;
+  fmt::print(stderr, "error: {}\n", done.error().message);
+  return 1;
+}
+
+}  // namespace main_
