@@ -1,0 +1,180 @@
+#include "sys/netlink.hpp"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace sys {
+namespace {
+
+constexpr size_t kBufferSize = 8192;
+
+struct Message {
+  alignas(nlmsghdr) char bytes[kBufferSize] = {};
+  nlmsghdr* header = mnl_nlmsg_put_header(bytes);
+
+  Message(uint16_t type, uint16_t flags) {
+    header->nlmsg_type = type;
+    header->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+  }
+  template <class T>
+  T* extra() {
+    return static_cast<T*>(mnl_nlmsg_put_extra_header(header, sizeof(T)));
+  }
+};
+
+base::Result<in_addr> parse_ipv4(const std::string& text) {
+  in_addr address{};
+  if (::inet_pton(AF_INET, text.c_str(), &address) != 1) {
+    return base::fail(base::Reason::invalid, "\"" + text + "\" is no IPv4 address");
+  }
+  return address;
+}
+
+}  // namespace
+
+void Netlink::Close::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+Netlink::Netlink(mnl_socket* socket) : socket_(socket) {}
+Netlink::Netlink(Netlink&&) noexcept = default;
+Netlink& Netlink::operator=(Netlink&&) noexcept = default;
+Netlink::~Netlink() = default;
+
+base::Result<Netlink> Netlink::open() {
+  mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+  if (socket == nullptr) return std::unexpected(base::errno_error("open netlink", errno));
+  Netlink netlink(socket);
+  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+    return std::unexpected(base::errno_error("bind netlink", errno));
+  }
+  return netlink;
+}
+
+base::Result<void> Netlink::talk(nlmsghdr* message, const std::string& what) {
+  message->nlmsg_seq = ++sequence_;
+  if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
+    return std::unexpected(base::errno_error(what, errno));
+  }
+  char buffer[kBufferSize];
+  const unsigned port = mnl_socket_get_portid(socket_.get());
+  for (;;) {
+    const ssize_t n = mnl_socket_recvfrom(socket_.get(), buffer, sizeof(buffer));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(base::errno_error(what, errno));
+    const int state = mnl_cb_run(buffer, static_cast<size_t>(n), sequence_, port, nullptr, nullptr);
+    if (state < 0) return std::unexpected(base::errno_error(what, errno));
+    if (state == MNL_CB_STOP) return {};
+  }
+}
+
+base::Result<int> Netlink::link_index(const std::string& name) {
+  const unsigned index = ::if_nametoindex(name.c_str());
+  if (index == 0) return std::unexpected(base::errno_error("link " + name, errno == ENODEV ? ENOENT : errno));
+  return static_cast<int>(index);
+}
+
+base::Result<void> Netlink::make_veth(const std::string& name, const Mac& mac, const std::string& peer_name,
+                                      const Mac& peer_mac, int peer_netns, int mtu) {
+  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  auto* link = message.extra<ifinfomsg>();
+  link->ifi_family = AF_UNSPEC;
+  nlmsghdr* header = message.header;
+  mnl_attr_put_strz(header, IFLA_IFNAME, name.c_str());
+  mnl_attr_put(header, IFLA_ADDRESS, mac.size(), mac.data());
+  if (mtu > 0) mnl_attr_put_u32(header, IFLA_MTU, static_cast<uint32_t>(mtu));
+  nlattr* info = mnl_attr_nest_start(header, IFLA_LINKINFO);
+  mnl_attr_put_str(header, IFLA_INFO_KIND, "veth");
+  nlattr* data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
+  nlattr* peer = mnl_attr_nest_start(header, VETH_INFO_PEER);
+  message.extra<ifinfomsg>();
+  mnl_attr_put_strz(header, IFLA_IFNAME, peer_name.c_str());
+  mnl_attr_put(header, IFLA_ADDRESS, peer_mac.size(), peer_mac.data());
+  if (mtu > 0) mnl_attr_put_u32(header, IFLA_MTU, static_cast<uint32_t>(mtu));
+  mnl_attr_put_u32(header, IFLA_NET_NS_FD, static_cast<uint32_t>(peer_netns));
+  mnl_attr_nest_end(header, peer);
+  mnl_attr_nest_end(header, data);
+  mnl_attr_nest_end(header, info);
+  return talk(header, "make veth " + name);
+}
+
+base::Result<void> Netlink::delete_link(const std::string& name) {
+  auto index = link_index(name);
+  if (!index) {
+    if (index.error().reason == base::Reason::not_found) return {};
+    return std::unexpected(index.error());
+  }
+  Message message(RTM_DELLINK, 0);
+  auto* link = message.extra<ifinfomsg>();
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = *index;
+  return talk(message.header, "delete link " + name);
+}
+
+base::Result<void> Netlink::set_up(int index) {
+  Message message(RTM_NEWLINK, 0);
+  auto* link = message.extra<ifinfomsg>();
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = index;
+  link->ifi_flags = IFF_UP;
+  link->ifi_change = IFF_UP;
+  return talk(message.header, "set link " + std::to_string(index) + " up");
+}
+
+base::Result<void> Netlink::add_address(int index, const std::string& ip, int prefix) {
+  TRY(auto address, parse_ipv4(ip));
+  Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+  auto* info = message.extra<ifaddrmsg>();
+  info->ifa_family = AF_INET;
+  info->ifa_prefixlen = static_cast<uint8_t>(prefix);
+  info->ifa_scope = RT_SCOPE_UNIVERSE;
+  info->ifa_index = static_cast<uint32_t>(index);
+  mnl_attr_put_u32(message.header, IFA_LOCAL, address.s_addr);
+  mnl_attr_put_u32(message.header, IFA_ADDRESS, address.s_addr);
+  return talk(message.header, "add address " + ip);
+}
+
+base::Result<void> Netlink::replace_route(const Route& route) {
+  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+  auto* info = message.extra<rtmsg>();
+  info->rtm_family = AF_INET;
+  info->rtm_dst_len = static_cast<uint8_t>(route.prefix);
+  info->rtm_table = RT_TABLE_MAIN;
+  info->rtm_protocol = RTPROT_STATIC;
+  info->rtm_scope = route.gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  info->rtm_type = RTN_UNICAST;
+  if (route.onlink) info->rtm_flags = RTNH_F_ONLINK;
+  if (!route.destination.empty()) {
+    TRY(auto destination, parse_ipv4(route.destination));
+    mnl_attr_put_u32(message.header, RTA_DST, destination.s_addr);
+  }
+  if (!route.gateway.empty()) {
+    TRY(auto gateway, parse_ipv4(route.gateway));
+    mnl_attr_put_u32(message.header, RTA_GATEWAY, gateway.s_addr);
+  }
+  if (!route.source.empty()) {
+    TRY(auto source, parse_ipv4(route.source));
+    mnl_attr_put_u32(message.header, RTA_PREFSRC, source.s_addr);
+  }
+  mnl_attr_put_u32(message.header, RTA_OIF, static_cast<uint32_t>(route.index));
+  return talk(message.header, "add route to " + (route.destination.empty() ? "anywhere" : route.destination));
+}
+
+base::Result<void> Netlink::set_neighbour(int index, const std::string& ip, const Mac& mac) {
+  TRY(auto address, parse_ipv4(ip));
+  Message message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+  auto* info = message.extra<ndmsg>();
+  info->ndm_family = AF_INET;
+  info->ndm_ifindex = index;
+  info->ndm_state = NUD_PERMANENT;
+  mnl_attr_put_u32(message.header, NDA_DST, address.s_addr);
+  mnl_attr_put(message.header, NDA_LLADDR, mac.size(), mac.data());
+  return talk(message.header, "set neighbour " + ip);
+}
+
+}  // namespace sys

@@ -1,0 +1,57 @@
+// Links, addresses, routes and neighbours by rtnetlink. Every call acts on the network namespace of the calling thread
+// (see inside_netns); a Netlink has one owner.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+
+struct mnl_socket;
+struct nlmsghdr;
+
+namespace sys {
+
+using Mac = std::array<uint8_t, 6>;
+
+class Netlink {
+ public:
+  static base::Result<Netlink> open();
+  Netlink(Netlink&&) noexcept;
+  Netlink& operator=(Netlink&&) noexcept;
+  ~Netlink();
+
+  // The index of that link; not_found.
+  base::Result<int> link_index(const std::string& name);
+  // A veth pair: `name` here, `peer_name` in the other namespace.
+  base::Result<void> make_veth(const std::string& name, const Mac& mac, const std::string& peer_name,
+                               const Mac& peer_mac, int peer_netns, int mtu = 0);
+  base::Result<void> delete_link(const std::string& name);  // nothing there: fine
+  base::Result<void> set_up(int index);
+  base::Result<void> add_address(int index, const std::string& ip, int prefix);
+  struct Route {
+    std::string destination;  // "" is the default route
+    int prefix = 0;
+    std::string gateway;      // "" is a route on the link
+    int index = 0;
+    std::string source;       // preferred source address, may be ""
+    bool onlink = false;
+  };
+  base::Result<void> replace_route(const Route& route);
+  base::Result<void> set_neighbour(int index, const std::string& ip, const Mac& mac);  // permanent
+
+ private:
+  struct Close {
+    void operator()(mnl_socket* socket) const;
+  };
+  explicit Netlink(mnl_socket* socket);
+  base::Result<void> talk(nlmsghdr* message, const std::string& what);
+
+  std::unique_ptr<mnl_socket, Close> socket_;
+  uint32_t sequence_ = 0;
+};
+
+}  // namespace sys
