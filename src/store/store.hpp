@@ -74,7 +74,7 @@ class Store {
   virtual void submit(Work work, Done done) = 0;
 
   virtual Revision revision() const = 0;
-  // Watches and exact lists at or below this revision (but the current one) answer Reason::expired.
+  // Watches and exact lists below this revision answer Reason::expired.
   virtual Revision compacted() const = 0;
   virtual EntryPtr get(std::string_view key) const = 0;
   // All keys with the prefix, in key order, as of now.
@@ -84,12 +84,18 @@ class Store {
 
   // Every event with the prefix after revision `after`, exactly once, in order: first those already in the window, then
   // live ones. `on_events` runs on the writer thread (the first time perhaps on the caller's), gets events of one
-  // prefix in revision order, must not block and must not call the store. Reason::expired when `after` < compacted().
+  // prefix in revision order, must not block and must not call the store. Reason::expired when `after` < compacted(),
+  // Reason::timeout when it is in the future.
   // `on_progress`, may be empty: called after each group with the revision that everything up to has been delivered.
+  // A Watch may be destroyed from its own callback; from elsewhere its destruction waits for a running callback, so the
+  // destroying thread must not hold a lock that the callback takes.
   using OnEvents = std::function<void(std::span<const Event>)>;
-  virtual base::Result<std::unique_ptr<Watch>> watch(std::string_view prefix, Revision after, OnEvents on_events) = 0;
+  using OnProgress = std::function<void(Revision)>;
+  virtual base::Result<std::unique_ptr<Watch>> watch(std::string_view prefix, Revision after, OnEvents on_events,
+                                                     OnProgress on_progress = {}) = 0;
 
-  // Waits for what was submitted before, then refuses further writes.
+  // Waits for what was submitted before, then refuses further writes: their Done gets service_unavailable, on the
+  // submitting thread. Must not be called from a callback of the store.
   virtual void close() = 0;
 };
 
