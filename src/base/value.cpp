@@ -25,6 +25,48 @@ std::string_view integer_text(std::string_view text) {
   return digits == "0" ? digits : text;
 }
 
+using Pairs = std::vector<std::pair<const Value*, const Value*>>;
+
+// Adds the values that equal keys have in both; false when the keys differ.
+bool pair_members(const Object& a, const Object& b, Pairs& pairs) {
+  if (a.size() != b.size()) return false;
+  if (std::equal(a.begin(), a.end(), b.begin(), [](const Member& x, const Member& y) { return x.key == y.key; })) {
+    for (size_t i = 0; i < a.size(); ++i) pairs.emplace_back(&(a.begin() + i)->value, &(b.begin() + i)->value);
+    return true;
+  }
+  std::vector<const Member*> mine, theirs;
+  for (const Member& m : a) mine.push_back(&m);
+  for (const Member& m : b) theirs.push_back(&m);
+  auto less = [](const Member* x, const Member* y) { return x->key < y->key; };
+  std::sort(mine.begin(), mine.end(), less);
+  std::sort(theirs.begin(), theirs.end(), less);
+  for (size_t i = 0; i < mine.size(); ++i) {
+    if (mine[i]->key != theirs[i]->key) return false;
+    pairs.emplace_back(&mine[i]->value, &theirs[i]->value);
+  }
+  return true;
+}
+
+bool equal_pairs(Pairs work) {
+  while (!work.empty()) {
+    auto [a, b] = work.back();
+    work.pop_back();
+    if (a->kind_name() != b->kind_name()) return false;
+    if (const Array* items = a->if_array()) {
+      const Array& others = *b->if_array();
+      if (items->size() != others.size()) return false;
+      for (size_t i = 0; i < items->size(); ++i) work.emplace_back(&(*items)[i], &others[i]);
+    } else if (const Object* object = a->if_object()) {
+      if (!pair_members(*object, *b->if_object(), work)) return false;
+    } else if (const Value::Number* number = a->if_number()) {
+      if (!(*number == *b->if_number())) return false;
+    } else if (a->as_string() != b->as_string() || a->as_bool() != b->as_bool()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 std::string number_text(double d) {
   // As Go's encoding/json: the shortest text that reads back, in exponent form only for very small and large values.
   if (!std::isfinite(d)) return "0";
@@ -90,22 +132,8 @@ std::vector<Member>::const_iterator Object::begin() const { return members_.begi
 std::vector<Member>::const_iterator Object::end() const { return members_.end(); }
 
 bool Object::operator==(const Object& other) const {
-  if (members_.size() != other.members_.size()) return false;
-  auto same = [](const Member& a, const Member& b) { return a.key == b.key; };
-  if (std::equal(members_.begin(), members_.end(), other.members_.begin(), same))
-    return std::equal(members_.begin(), members_.end(), other.members_.begin(),
-                      [](const Member& a, const Member& b) { return a.value == b.value; });
-  std::vector<const Member*> mine, theirs;
-  for (const Member& m : members_) mine.push_back(&m);
-  for (const Member& m : other.members_) theirs.push_back(&m);
-  auto less = [](const Member* a, const Member* b) { return a->key < b->key; };
-  std::sort(mine.begin(), mine.end(), less);
-  std::sort(theirs.begin(), theirs.end(), less);
-  for (size_t i = 0; i < mine.size(); ++i)
-    if (mine[i]->key != theirs[i]->key) return false;
-  for (size_t i = 0; i < mine.size(); ++i)
-    if (!(mine[i]->value == theirs[i]->value)) return false;
-  return true;
+  Pairs work;
+  return pair_members(*this, other, work) && equal_pairs(std::move(work));
 }
 
 bool Value::Number::operator==(const Number& other) const {
@@ -113,6 +141,75 @@ bool Value::Number::operator==(const Number& other) const {
   std::string_view mine = integer_text(text);
   return !mine.empty() && mine == integer_text(other.text);
 }
+
+bool Value::is_parent() const {
+  if (const Array* a = if_array()) return !a->empty();
+  if (const Object* o = if_object()) return !o->empty();
+  return false;
+}
+
+Value::Value(const Value& other) {
+  if (!other.is_parent()) {
+    v_ = other.v_;
+    return;
+  }
+  std::vector<std::pair<const Value*, Value*>> work = {{&other, this}};
+  auto copy = [&work](const Value& from, Value& to) {
+    if (from.is_parent()) work.emplace_back(&from, &to);
+    else to.v_ = from.v_;
+  };
+  while (!work.empty()) {
+    auto [from, to] = work.back();
+    work.pop_back();
+    if (const Array* items = from->if_array()) {
+      Array& copies = to->v_.emplace<Array>(items->size());
+      for (size_t i = 0; i < items->size(); ++i) copy((*items)[i], copies[i]);
+      continue;
+    }
+    const std::vector<Member>& members = std::get<Object>(from->v_).members_;
+    std::vector<Member>& copies = to->v_.emplace<Object>().members_;
+    copies.resize(members.size());
+    for (size_t i = 0; i < members.size(); ++i) {
+      copies[i].key = members[i].key;
+      copy(members[i].value, copies[i].value);
+    }
+  }
+}
+
+Value& Value::operator=(const Value& other) {
+  if (this != &other) *this = Value(other);
+  return *this;
+}
+
+// Some levels by plain recursion, which is fastest; what is deeper is taken apart level by level.
+void Value::clear() noexcept {
+  thread_local int depth = 0;
+  if (!is_parent()) return;
+  if (depth < 64) {
+    ++depth;
+    v_.emplace<std::monostate>();
+    --depth;
+    return;
+  }
+  std::vector<Value> rest;
+  auto take = [&rest](Value& parent) {
+    if (Array* a = parent.if_array()) {
+      for (Value& v : *a)
+        if (v.is_parent()) rest.push_back(std::move(v));
+    } else if (Object* o = parent.if_object()) {
+      for (Member& m : o->members_)
+        if (m.value.is_parent()) rest.push_back(std::move(m.value));
+    }
+  };
+  take(*this);
+  while (!rest.empty()) {
+    Value parent = std::move(rest.back());
+    rest.pop_back();
+    take(parent);
+  }
+}
+
+bool Value::operator==(const Value& other) const { return equal_pairs({{this, &other}}); }
 
 Value::Value(int64_t n) : v_(Number{std::to_string(n)}) {}
 Value::Value(uint64_t n) : v_(Number{std::to_string(n)}) {}

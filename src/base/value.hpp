@@ -52,6 +52,7 @@ class Object {
   bool operator==(const Object& other) const;
 
  private:
+  friend class Value;
   std::vector<Member> members_;
 };
 
@@ -64,6 +65,14 @@ class Value {
   };
 
   Value() = default;
+  // Copying, comparing and destroying take no stack for nesting: a document may be 10,000 levels deep.
+  Value(const Value& other);
+  Value(Value&&) noexcept = default;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&&) noexcept = default;
+  ~Value() {
+    if (v_.index() >= kContainers) clear();
+  }
   Value(std::nullptr_t) {}
   Value(bool b) : v_(b) {}
   Value(int n) : Value(static_cast<int64_t>(n)) {}
@@ -118,9 +127,13 @@ class Value {
   // The member at the path, with objects made on the way.
   Value& make(std::initializer_list<std::string_view> path);
 
-  bool operator==(const Value& other) const = default;
+  bool operator==(const Value& other) const;
 
  private:
+  static constexpr size_t kContainers = 4;  // the alternatives from here on hold Values
+  void clear() noexcept;
+  bool is_parent() const;
+
   std::variant<std::monostate, bool, Number, std::string, Array, Object> v_;
 };
 
