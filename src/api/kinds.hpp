@@ -37,7 +37,8 @@ struct Schema {
   struct Property;
 
   Type type = Type::any;
-  std::string name;         // of the type where it is shared: "PodSpec"; the key under components/schemas is made of it
+  std::string name;         // of the type where it is shared: "PodSpec"; "" for what stands in its place only
+  std::string openapi_key;  // of a shared type: "io.k8s.api.core.v1.PodSpec", the key under components/schemas
   std::string format;       // int32, int64, ...
   std::string description;  // our own words
   std::vector<Property> properties;          // type object, in order of declaration
@@ -61,6 +62,7 @@ struct Schema::Property {
   SchemaPtr schema;
   std::string description;  // of the field; the schema's own describes the type
   int proto = 0;     // protobuf field number, 0: none
+  int proto_inside = 0;  // > 0: `proto` counts inside the message that is this field (a Go struct inlined in JSON)
   base::Value default_value;  // of the field; null: none
 };
 
@@ -116,6 +118,7 @@ class Registry {
   std::vector<KindPtr> kinds_;
 };
 
+// Every Schema of a type object that is the root of a kind has the properties apiVersion and kind.
 // The kinds of schema/. Built once per call: keep it.
 base::Result<Registry> load_builtin_kinds();
 

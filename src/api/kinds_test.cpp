@@ -1,0 +1,167 @@
+#include "api/kinds.hpp"
+
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "api/schema.hpp"
+#include "api/types.hpp"
+#include "base/json.hpp"
+
+namespace {
+
+using api::Schema;
+
+const api::Registry& registry() {
+  static const api::Registry kinds = api::load_builtin_kinds().value();
+  return kinds;
+}
+
+// Every schema below the kinds, once, with the path on which it was met first.
+void collect(const api::SchemaPtr& schema, const std::string& path, std::map<const Schema*, std::string>& out) {
+  if (!schema || !out.emplace(schema.get(), path).second) return;
+  if (schema->items) collect(schema->items, path + "[]", out);
+  for (const auto& property : schema->properties) collect(property.schema, path + "." + property.name, out);
+}
+
+std::map<const Schema*, std::string> all_schemas() {
+  std::map<const Schema*, std::string> out;
+  for (const auto& kind : registry().all()) collect(kind->schema, kind->kind, out);
+  return out;
+}
+
+TEST(Kinds, AllLoadAndAreFound) {
+  for (const char* name : {"Binding", "ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod",
+                           "ReplicationController", "Secret", "Service", "ServiceAccount", "DeleteOptions", "Status"}) {
+    EXPECT_TRUE(registry().find_kind("v1", name)) << name;
+  }
+  EXPECT_TRUE(registry().find_resource("discovery.k8s.io", "v1", "endpointslices"));
+  EXPECT_TRUE(registry().find_resource("coordination.k8s.io", "v1", "leases"));
+  EXPECT_FALSE(registry().find_kind("autoscaling/v1", "Scale")->stored);
+  EXPECT_FALSE(registry().find_resource("", "v1", ""));
+  EXPECT_FALSE(registry().find_resource("apps", "v1", "services"));
+}
+
+TEST(Kinds, CoreComesFirst) {
+  bool core_is_over = false;
+  for (const auto& kind : registry().all()) {
+    if (!kind->group.empty()) core_is_over = true;
+    EXPECT_FALSE(core_is_over && kind->group.empty()) << kind->kind;
+  }
+}
+
+TEST(Kinds, ServiceIsDescribedAsTheApiHasIt) {
+  const auto service = registry().find_resource("", "v1", "services");
+  ASSERT_TRUE(service);
+  EXPECT_EQ(service->list_kind, "ServiceList");
+  EXPECT_EQ(service->short_names, std::vector<std::string>{"svc"});
+  EXPECT_TRUE(service->namespaced);
+  ASSERT_TRUE(service->find_subresource("status"));
+  EXPECT_FALSE(service->find_subresource("scale"));
+  ASSERT_EQ(service->columns.size(), 7u);
+  EXPECT_EQ(service->columns[4].name, "Port(s)");
+  EXPECT_EQ(service->columns[6].priority, 1);
+  ASSERT_TRUE(service->schema->find("spec"));
+  const Schema* spec = service->schema->find("spec")->schema.get();
+  EXPECT_EQ(spec->openapi_key, "io.k8s.api.core.v1.ServiceSpec");
+  const Schema* ports = spec->find("ports")->schema.get();
+  EXPECT_EQ(ports->list_map_keys, (std::vector<std::string>{"port", "protocol"}));
+  EXPECT_EQ(ports->list_type, Schema::ListType::map);
+  EXPECT_EQ(ports->patch_merge_key, "port");
+  EXPECT_TRUE(ports->patch_merge);
+  EXPECT_TRUE(spec->find("selector")->schema->atomic_map);
+  EXPECT_EQ(ports->items->find("targetPort")->schema->type, Schema::Type::int_or_string);
+  EXPECT_EQ(ports->items->required, std::vector<std::string>{"port"});
+}
+
+TEST(Kinds, ProtobufNumbersAreUniqueAndThere) {
+  for (const auto& [schema, path] : all_schemas()) {
+    std::set<std::pair<int, int>> seen;
+    std::set<int> inlined;
+    for (const auto& property : schema->properties) {
+      if (property.proto == 0) {
+        EXPECT_TRUE(property.name == "apiVersion" || property.name == "kind") << path << "." << property.name;
+        continue;
+      }
+      EXPECT_TRUE(seen.emplace(property.proto_inside, property.proto).second) << path << "." << property.name;
+      if (property.proto_inside) inlined.insert(property.proto_inside);
+    }
+    for (const int number : inlined) EXPECT_FALSE(seen.contains({0, number})) << path;
+  }
+}
+
+TEST(Kinds, EverythingIsDescribed) {
+  for (const auto& [schema, path] : all_schemas()) {
+    if (schema->type == Schema::Type::object) {
+      EXPECT_FALSE(schema->description.empty()) << path;
+      EXPECT_FALSE(schema->name.empty()) << path;
+      EXPECT_FALSE(schema->openapi_key.empty()) << path;
+    }
+    for (const auto& property : schema->properties) {
+      EXPECT_GT(property.description.size(), 8u) << path << "." << property.name;
+    }
+  }
+  for (const auto& kind : registry().all()) {
+    for (const auto& column : kind->columns) EXPECT_FALSE(column.description.empty()) << kind->kind << column.name;
+  }
+}
+
+TEST(Kinds, ListKeysAndRequiredNameProperties) {
+  for (const auto& [schema, path] : all_schemas()) {
+    for (const auto& name : schema->required) EXPECT_TRUE(schema->find(name)) << path << " requires " << name;
+    for (const auto& key : schema->list_map_keys) EXPECT_TRUE(schema->items->find(key)) << path << " key " << key;
+    if (!schema->patch_merge_key.empty()) EXPECT_TRUE(schema->items->find(schema->patch_merge_key)) << path;
+    EXPECT_EQ(schema->list_type == Schema::ListType::map, !schema->list_map_keys.empty()) << path;
+  }
+}
+
+TEST(Kinds, MistakesInSchemasAreRefused) {
+  const auto refused = [](std::string_view text) {
+    api::TypeTable types;
+    return !types.add(base::parse_json(text).value());
+  };
+  EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"$ref":"Nobody"}}}})"));
+  EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"type":"sting"}}}})"));
+  EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"type":"array","items":{"type":"string"},"x-kubernetes-list-type":"bag"}}}})"));
+  EXPECT_TRUE(refused(R"({"Time":{"properties":{}}})"));
+  EXPECT_FALSE(refused(R"({"A":{"properties":{"b":{"$ref":"B"}}},"B":{"properties":{}}})"));
+}
+
+TEST(Types, AServiceSurvivesTheWayThroughItsStruct) {
+  const auto value = base::parse_json(R"({"kind":"Service","apiVersion":"v1","metadata":{"name":"kubia","namespace":"default",
+    "labels":{"a":"b"}},"spec":{"ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":8080},
+    {"name":"https","port":443,"targetPort":"tls","nodePort":30443}],"selector":{"app":"kubia"},"clusterIPs":["10.0.0.1"],
+    "type":"NodePort","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":10}},"publishNotReadyAddresses":false}})").value();
+  const auto service = api::from_value<api::Service>(value).value();
+  EXPECT_EQ(service.metadata.name, "kubia");
+  EXPECT_EQ(service.spec.cluster_ips, std::vector<std::string>{"10.0.0.1"});
+  EXPECT_EQ(service.spec.ports[0].target_port.int_value(), 8080);
+  EXPECT_EQ(service.spec.ports[1].target_port.string_value(), "tls");
+  EXPECT_EQ(service.spec.ports[1].node_port, 30443);
+  EXPECT_FALSE(service.spec.ports[0].node_port);
+  EXPECT_EQ(service.spec.session_affinity_config->client_ip->timeout_seconds, 10);
+  EXPECT_EQ(service.spec.publish_not_ready_addresses, false);
+  EXPECT_EQ(api::to_value(service), value);
+  EXPECT_EQ(api::from_value<api::Service>(api::to_value(service)).value(), service);
+}
+
+TEST(Types, UnknownMembersAreIgnoredAndWrongOnesNamed) {
+  EXPECT_TRUE(api::from_value<api::Service>(base::parse_json(R"({"spec":{"bogus":1},"x":null})").value()));
+  const auto wrong = api::from_value<api::Service>(base::parse_json(R"({"spec":{"ports":[{"port":1},{"port":"x"}]}})").value());
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message, "spec.ports[1].port: expected an integer, found string");
+}
+
+TEST(Types, RequiredFieldsAreWrittenAlways) {
+  EXPECT_EQ(base::write_json(api::to_value(api::Event{})),
+            R"({"kind":"Event","apiVersion":"v1","metadata":{},"involvedObject":{},"reportingComponent":"","reportingInstance":""})");
+  api::Pod pod;
+  pod.spec.volumes.emplace_back().name = "scratch";
+  pod.spec.volumes[0].empty_dir.emplace();
+  EXPECT_EQ(base::write_json(api::to_value(pod)["spec"]["volumes"]), R"([{"name":"scratch","emptyDir":{}}])");
+  EXPECT_EQ(api::KindOf<api::EndpointSlice>::plural, "endpointslices");
+  EXPECT_FALSE(api::KindOf<api::Node>::namespaced);
+}
+
+}  // namespace

@@ -1,0 +1,42 @@
+// Reads schemas and kinds from the shape that schema/*.yaml and CustomResourceDefinitions share: openAPIV3Schema with the
+// x-kubernetes extensions, `proto` for protobuf numbers and `$ref` to shared types. Pure; any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "api/kinds.hpp"
+#include "base/result.hpp"
+#include "base/value.hpp"
+
+namespace api {
+
+// The shared types of one document. Filled in two steps, so that types may use each other in any order.
+class TypeTable {
+ public:
+  TypeTable();
+  // `types`: an object of name -> schema. Fails on an unknown $ref or a member that no schema has.
+  base::Result<void> add(const base::Value& types);
+  // Null when there is none.
+  SchemaPtr find(std::string_view name) const;
+  // Reads one schema; its $refs are looked up here. Equal plain scalars share one Schema.
+  base::Result<SchemaPtr> read(const base::Value& schema);
+
+ private:
+  base::Result<void> fill(Schema& out, const base::Value& from);
+  base::Result<void> fill_properties(Schema& out, const base::Value& from);
+  base::Result<Schema::Property> read_property(const std::string& name, const base::Value& from);
+  base::Result<SchemaPtr> read_reference(const base::Value& from);
+
+  std::map<std::string, std::shared_ptr<Schema>, std::less<>> types_;
+  std::map<std::string, SchemaPtr, std::less<>> scalars_;  // by type/format
+};
+
+// `definition`: one file of schema/, without its types.
+base::Result<Kind> read_kind(const base::Value& definition, TypeTable& types);
+
+// The text of all built-in schemas, as the generator left it: {"types": {...}, "kinds": [...]}.
+std::string_view builtin_schemas();
+
+}  // namespace api
