@@ -254,7 +254,6 @@ FieldError not_found_field(std::string field, Value value) {
 }
 
 FieldError unsupported_field(std::string field, Value value, std::vector<std::string> supported) {
-  std::sort(supported.begin(), supported.end());
   for (auto& one : supported) one = base::quote(one);
   std::string detail = supported.empty() ? "" : "supported values: " + base::join(supported, ", ");
   return {FieldError::Type::not_supported, std::move(field), std::move(value), std::move(detail)};

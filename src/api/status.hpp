@@ -62,7 +62,7 @@ FieldError invalid_field(std::string field, base::Value value, std::string detai
 FieldError duplicate_field(std::string field, base::Value value);
 FieldError forbidden_field(std::string field, std::string detail);
 FieldError not_found_field(std::string field, base::Value value);
-// `supported` are listed sorted, each in quotes.
+// `supported` are listed in the order given, each in quotes.
 FieldError unsupported_field(std::string field, base::Value value, std::vector<std::string> supported);
 FieldError too_long_field(std::string field, size_t max_bytes);
 FieldError too_many_field(std::string field, size_t actual, size_t max);
