@@ -141,6 +141,14 @@ std::string_view content_type(PatchType type) {
   return "application/merge-patch+json";
 }
 
+std::string delete_body(const DeleteOptions& options) {
+  base::Value body(base::Object{{"kind", "DeleteOptions"}, {"apiVersion", "v1"}});
+  if (options.grace_period_seconds) body.object().set("gracePeriodSeconds", *options.grace_period_seconds);
+  if (!options.uid.empty()) body.make({"preconditions", "uid"}) = options.uid;
+  if (!options.propagation_policy.empty()) body.object().set("propagationPolicy", options.propagation_policy);
+  return base::write_json(body);
+}
+
 }  // namespace
 
 Client::Client(std::shared_ptr<Transport> transport, std::string user_agent)
@@ -186,12 +194,17 @@ base::Result<base::Value> Client::patch(const Resource& resource, std::string_vi
 base::Result<base::Value> Client::remove(const Resource& resource, std::string_view name,
                                          const DeleteOptions& options) {
   TRY(auto path, object_path(resource, name, ""));
-  base::Value body(base::Object{{"kind", "DeleteOptions"}, {"apiVersion", "v1"}});
-  if (options.grace_period_seconds) body.object().set("gracePeriodSeconds", *options.grace_period_seconds);
-  if (!options.uid.empty()) body.make({"preconditions", "uid"}) = options.uid;
-  if (!options.propagation_policy.empty()) body.object().set("propagationPolicy", options.propagation_policy);
   return send(*transport_, user_agent_,
-              {.method = "DELETE", .path = std::move(path), .body = base::write_json(body)});
+              {.method = "DELETE", .path = std::move(path), .body = delete_body(options)});
+}
+
+base::Result<base::Value> Client::remove_collection(const Resource& resource, const DeleteOptions& options,
+                                                    const ListOptions& which) {
+  return send(*transport_, user_agent_,
+              {.method = "DELETE",
+               .path = collection_path(resource),
+               .query = query_of(which),
+               .body = delete_body(options)});
 }
 
 base::Result<std::unique_ptr<WatchStream>> Client::watch(const Resource& resource, const ListOptions& options) {

@@ -73,6 +73,9 @@ class Client {
   base::Result<base::Value> patch(const Resource& resource, std::string_view name, PatchType type,
                                   const base::Value& patch, std::string_view subresource = "");
   base::Result<base::Value> remove(const Resource& resource, std::string_view name, const DeleteOptions& options = {});
+  // DELETE of a whole collection, or of what the selectors leave of it.
+  base::Result<base::Value> remove_collection(const Resource& resource, const DeleteOptions& options = {},
+                                              const ListOptions& which = {});
   base::Result<std::unique_ptr<WatchStream>> watch(const Resource& resource, const ListOptions& options);
 
   // Typed.

@@ -50,6 +50,8 @@ class Informer {
 
   Informer(Client client, std::string namespace_ = "", ListOptions options = {});
   void on_change(OnChange handler) { handlers_.push_back(std::move(handler)); }  // before start()
+  // Called on each object before it is kept: throw away what no reader needs. Before start().
+  void trim_with(std::function<void(T& object)> trim) { trim_ = std::move(trim); }
   void start();
   void stop();
   bool synced() const;       // the first list is in
@@ -63,7 +65,9 @@ class Informer {
   using Map = std::map<std::string, Ptr, std::less<>>;
   void replace(const base::Value& list);
   void apply(const std::string& type, const base::Value& object);
+  Ptr decode(const base::Value& object) const;
 
+  std::function<void(T&)> trim_;
   base::Guarded<Map> objects_;
   std::vector<OnChange> handlers_;
   mutable std::mutex sync_mutex_;

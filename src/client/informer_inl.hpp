@@ -70,12 +70,10 @@ std::vector<typename Informer<T>::Ptr> Informer<T>::list(std::string_view namesp
   return out;
 }
 
-namespace detail {
-
-// Decodes what is kept. managedFields often outweigh the rest of an object, and no reader of an informer needs them:
-// an update without them leaves them as they are.
+// What is kept. managedFields often outweigh the rest of an object, and no reader of an informer needs them: an update
+// without them leaves them as they are.
 template <class T>
-std::shared_ptr<const T> decode(const base::Value& object) {
+typename Informer<T>::Ptr Informer<T>::decode(const base::Value& object) const {
   auto typed = api::from_value<T>(object);
   if (!typed) {
     base::log_error("client", "a {} that cannot be read is ignored: {}", api::KindOf<T>::kind,
@@ -83,16 +81,15 @@ std::shared_ptr<const T> decode(const base::Value& object) {
     return nullptr;
   }
   typed->metadata.managed_fields.clear();
+  if (trim_) trim_(*typed);
   return std::make_shared<const T>(std::move(*typed));
 }
-
-}  // namespace detail
 
 template <class T>
 void Informer<T>::replace(const base::Value& list) {
   Map fresh;
   for (const auto& item : list["items"].as_array()) {
-    if (auto object = detail::decode<T>(item)) {
+    if (auto object = decode(item)) {
       fresh[object_key(object->metadata.namespace_, object->metadata.name)] = std::move(object);
     }
   }
@@ -121,7 +118,7 @@ void Informer<T>::replace(const base::Value& list) {
 
 template <class T>
 void Informer<T>::apply(const std::string& type, const base::Value& value) {
-  auto object = detail::decode<T>(value);
+  auto object = decode(value);
   if (!object) return;
   std::string key = object_key(object->metadata.namespace_, object->metadata.name);
   Ptr before;
