@@ -96,19 +96,19 @@ class Reader {
       case YAML_ALIAS_EVENT: return read_alias(event, depth);
       case YAML_SCALAR_EVENT: {
         TRY(Node node, read_scalar(event));
-        return keep(text_of(event.raw.data.scalar.anchor), std::move(node));
+        return keep(event, text_of(event.raw.data.scalar.anchor), std::move(node));
       }
       case YAML_SEQUENCE_START_EVENT: {
         std::string anchor(text_of(event.raw.data.sequence_start.anchor));
         if (!anchor.empty()) anchors_[anchor] = nullptr;
         TRY(Node node, read_sequence(event, depth));
-        return keep(anchor, std::move(node));
+        return keep(event, anchor, std::move(node));
       }
       case YAML_MAPPING_START_EVENT: {
         std::string anchor(text_of(event.raw.data.mapping_start.anchor));
         if (!anchor.empty()) anchors_[anchor] = nullptr;
         TRY(Node node, read_mapping(event, depth));
-        return keep(anchor, std::move(node));
+        return keep(event, anchor, std::move(node));
       }
       default: return refuse(event.line(), "unexpected event in the YAML stream");
     }
@@ -119,8 +119,12 @@ class Reader {
                                             limits_.max_nodes));
   }
 
-  Node keep(std::string_view anchor, Node node) {
-    if (!anchor.empty()) anchors_[std::string(anchor)] = std::make_unique<Node>(node);
+  // The copy that aliases will copy counts too, else anchors nested in each other would cost the square of the budget.
+  Result<Node> keep(const Event& event, std::string_view anchor, Node node) {
+    if (anchor.empty()) return node;
+    nodes_ += node.nodes;
+    if (nodes_ > limits_.max_nodes) return too_many(event);
+    anchors_[std::string(anchor)] = std::make_unique<Node>(node);
     return node;
   }
 
