@@ -61,6 +61,7 @@ struct Schema::Property {
   std::string name;  // as in JSON
   SchemaPtr schema;
   std::string description;  // of the field; the schema's own describes the type
+  bool keeps_zero = false;  // "", 0, false, [] and {} differ from absent here (in Go: a pointer, or no omitempty)
   int proto = 0;     // protobuf field number, 0: none
   int proto_inside = 0;  // > 0: `proto` counts inside the message that is this field (a Go struct inlined in JSON)
   base::Value default_value;  // of the field; null: none

@@ -165,6 +165,7 @@ Result<Schema::Property> TypeTable::read_property(const std::string& name, const
   out.name = name;
   out.description = from["description"].as_string();
   out.default_value = from["default"];
+  out.keeps_zero = from["keepsZero"].as_bool();
   out.proto = static_cast<int>(from["proto"].int_or(0));
   out.proto_inside = static_cast<int>(from["inside"].int_or(0));
   TRY(out.schema, read(from));
@@ -204,8 +205,8 @@ Column read_column(const Value& from) {
 // The root of a kind also has the two members that name it; the shared type has not, it may stand inside another.
 Result<SchemaPtr> make_root(const SchemaPtr& type, TypeTable& types) {
   static constexpr std::pair<const char*, const char*> kNames[] = {
-      {"apiVersion", "Group and version whose schema this object follows."},
-      {"kind", "Name of the schema that this object follows."}};
+      {"kind", "Name of the schema that this object follows."},
+      {"apiVersion", "Group and version whose schema this object follows."}};
   auto root = std::make_shared<Schema>(*type);
   TRY(SchemaPtr text, types.read(base::Object{{"type", "string"}}));
   for (const auto& [name, description] : kNames) {
@@ -214,7 +215,7 @@ Result<SchemaPtr> make_root(const SchemaPtr& type, TypeTable& types) {
     property.name = name;
     property.schema = text;
     property.description = description;
-    root->properties.insert(root->properties.begin() + (property.name == "kind" ? 1 : 0), std::move(property));
+    root->properties.insert(root->properties.begin() + (property.name == "kind" ? 0 : 1), std::move(property));
   }
   return SchemaPtr(std::move(root));
 }
