@@ -14,7 +14,8 @@
 namespace cli {
 
 struct Flag {
-  enum class Type { boolean, string, integer, list };
+  // list takes commas apart, array does not.
+  enum class Type { boolean, string, integer, list, array };
   std::string_view name;
   Type type = Type::string;
   std::string_view help;
