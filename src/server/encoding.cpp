@@ -1,0 +1,142 @@
+#include "server/encoding.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "api/meta.hpp"
+#include "base/json.hpp"
+#include "base/time.hpp"
+#include "server/server.hpp"
+
+namespace server {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kFirst = {"apiVersion", "kind", "metadata"};
+
+// End of the JSON value (object or string aware) that begins at `at`; npos when the text ends before.
+size_t skip_object(std::string_view text, size_t at) {
+  int depth = 0;
+  bool in_string = false;
+  for (; at < text.size(); ++at) {
+    char c = text[at];
+    if (in_string) {
+      if (c == '\\') ++at;
+      if (c == '"') in_string = false;
+      continue;
+    }
+    if (c == '"') in_string = true;
+    if (c == '{' || c == '[') ++depth;
+    if ((c == '}' || c == ']') && --depth == 0) return at + 1;
+  }
+  return std::string_view::npos;
+}
+
+int64_t latest_time(const base::Value& object) {
+  int64_t latest = 0;
+  for (auto text : {object.at({"metadata", "creationTimestamp"}).as_string(), object["lastTimestamp"].as_string(),
+                    object["eventTime"].as_string(), object.at({"series", "lastObservedTime"}).as_string()}) {
+    if (auto time = base::parse_time(text)) {
+      latest = std::max<int64_t>(latest, std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count());
+    }
+  }
+  return latest;
+}
+
+}  // namespace
+
+std::string key_prefix(std::string_view group, std::string_view plural) {
+  return fmt::format("{}/{}/", group.empty() ? "core" : group, plural);
+}
+
+std::string encode_object(const base::Value& object) {
+  std::string out = "{";
+  auto member = [&](std::string_view key, const base::Value& value) {
+    if (out.size() > 1) out += ',';
+    base::append_json_string(out, key);
+    out += ':';
+    base::append_json(out, value);
+  };
+  for (auto key : kFirst) {
+    if (const auto* value = object.as_object().find(key)) member(key, *value);
+  }
+  for (const auto& [key, value] : object.as_object()) {
+    if (std::find(kFirst.begin(), kFirst.end(), key) == kFirst.end()) member(key, value);
+  }
+  out += '}';
+  return out;
+}
+
+std::shared_ptr<const ParsedEntry> parse_entry(const api::Kind& kind, const base::Value& object) {
+  auto parsed = std::make_shared<ParsedEntry>();
+  parsed->labels = api::labels_of(object);
+  auto add = [&](std::string_view field) {
+    for (const auto& [known, value] : parsed->fields) {
+      if (known == field) return;
+    }
+    parsed->fields.emplace_back(field, api::selectable_field(kind, object, field));
+  };
+  add("metadata.name");
+  if (kind.namespaced) add("metadata.namespace");
+  for (const auto& field : kind.selectable_fields) add(field);
+  parsed->touched_seconds = latest_time(object);
+  return parsed;
+}
+
+std::string_view metadata_bytes(std::string_view object) {
+  // Canonical bytes begin with apiVersion and kind, whose values hold neither braces nor this name.
+  constexpr std::string_view kName = "\"metadata\":";
+  size_t at = object.find(kName);
+  if (at == std::string_view::npos) return {};
+  at += kName.size();
+  size_t end = skip_object(object, at);
+  if (end == std::string_view::npos) return {};
+  return object.substr(at, end - at);
+}
+
+net::Chunk value_chunk(const store::EntryPtr& entry) { return {entry, &entry->value}; }
+
+bool Filter::matches(const store::Entry& entry) const {
+  if (matches_everything()) return true;
+  const auto* parsed = static_cast<const ParsedEntry*>(entry.parsed.get());
+  if (!parsed) return false;
+  if (!fields.matches_everything()) {
+    bool hit = fields.matches([&](std::string_view field) {
+      for (const auto& [known, value] : parsed->fields) {
+        if (known == field) return value;
+      }
+      return std::string();
+    });
+    if (!hit) return false;
+  }
+  return labels.matches(parsed->labels);
+}
+
+std::string hash_text(std::string_view bytes) {
+  uint64_t hash = 14695981039346656037u;
+  for (unsigned char c : bytes) {
+    hash ^= c;
+    hash *= 1099511628211u;
+  }
+  return fmt::format("{:016X}", hash);
+}
+
+std::function<std::shared_ptr<const void>(std::string_view key, std::string_view value)> make_entry_parser(
+    const api::Registry& registry) {
+  auto kinds = std::make_shared<std::vector<std::pair<std::string, api::KindPtr>>>();
+  for (const auto& kind : registry.all()) {
+    if (kind->stored) kinds->emplace_back(key_prefix(kind->group, kind->plural), kind);
+  }
+  return [kinds](std::string_view key, std::string_view value) -> std::shared_ptr<const void> {
+    for (const auto& [prefix, kind] : *kinds) {
+      if (!key.starts_with(prefix)) continue;
+      auto object = base::parse_json(value);
+      return object ? parse_entry(*kind, *object) : nullptr;
+    }
+    return nullptr;
+  };
+}
+
+}  // namespace server

@@ -1,0 +1,57 @@
+// One request on its way: who asks, for what, the warnings collected so far, and the one answer.
+//
+// Threading: owned by one thread at a time (the connection's, then the store's writer); shared_ptr carries it over.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "net/http.hpp"
+#include "server/negotiate.hpp"
+#include "server/routes.hpp"
+
+namespace server {
+
+struct User {
+  std::string name;
+  std::vector<std::string> groups;
+};
+
+class Exchange {
+ public:
+  Exchange(net::Request request, std::shared_ptr<net::Responder> responder);
+
+  net::Request request;
+  Route route;
+  User user;
+  Format format;
+
+  // Adds a Warning header to the answer; the same text only once.
+  void warn(std::string text);
+  void warn(const std::vector<std::string>& texts);
+
+  void send(int status, std::string_view content_type, std::vector<net::Chunk> body, net::Headers extra = {});
+  // A JSON document in the form that the client wants (yaml, pretty).
+  void send_document(int status, net::Chunk json);
+  void fail(const base::Error& error, net::Headers extra = {});
+  void not_found_plain();
+  std::shared_ptr<net::BodyStream> stream(int status, std::string_view content_type);
+  // Hands the responder to somebody else, who answers from now on.
+  std::shared_ptr<net::Responder> release();
+  bool answered() const { return responder_ == nullptr; }
+
+ private:
+  net::Headers make_headers(std::string_view content_type) const;
+
+  std::shared_ptr<net::Responder> responder_;  // null once answered
+  std::vector<std::string> warnings_;
+};
+using ExchangePtr = std::shared_ptr<Exchange>;
+
+// The document in the format's encoding; plain JSON comes back as it is.
+net::Chunk encode_document(const Format& format, net::Chunk json);
+
+}  // namespace server

@@ -1,0 +1,165 @@
+// POST, PUT and PATCH: the body is read on the caller's thread, the decision falls on the store's writer thread.
+#include <fmt/format.h>
+
+#include "api/meta.hpp"
+#include "api/patch.hpp"
+#include "api/status.hpp"
+#include "api/strategic.hpp"
+#include "base/strings.hpp"
+#include "server/writing.hpp"
+
+namespace server {
+
+namespace {
+
+// 400 when the body speaks of another object than the URL. An absent name or namespace is taken from the URL.
+base::Result<void> match_url(const Exchange& exchange, const api::Kind& kind, base::Value& object, bool with_name) {
+  const auto& route = exchange.route;
+  if (with_name) {
+    auto name = api::name_of(object);
+    if (name.empty()) {
+      api::set_name(object, route.name);
+    } else if (name != route.name) {
+      return std::unexpected(api::bad_request(
+          fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, route.name)));
+    }
+  }
+  auto space = api::namespace_of(object);
+  if (!kind.namespaced || space.empty() || space == route.namespace_) return {};
+  if (with_name) {
+    return std::unexpected(
+        api::bad_request(fmt::format("the namespace of the object ({}) does not match the namespace on the request ({})",
+                                     space, route.namespace_)));
+  }
+  return std::unexpected(api::bad_request(
+      "the namespace of the provided object does not match the namespace sent on the request"));
+}
+
+base::Result<base::Value> apply_patch(PatchKind kind, const base::Value& original, const base::Value& patch,
+                                      const api::Schema* schema) {
+  switch (kind) {
+    case PatchKind::json: return api::apply_json_patch(original, patch);
+    case PatchKind::merge: return api::apply_merge_patch(original, patch);
+    case PatchKind::strategic: break;
+  }
+  if (!schema) return api::apply_merge_patch(original, patch);
+  return api::apply_strategic_merge_patch(original, patch, *schema);
+}
+
+bool is_status_part(const Exchange& exchange) { return exchange.route.subresource == "status"; }
+
+}  // namespace
+
+base::Result<PatchKind> patch_kind_of(const Exchange& exchange) {
+  auto type = exchange.request.headers.get("Content-Type");
+  type = base::trim(type.substr(0, type.find(';')));
+  if (type == "application/json-patch+json") return PatchKind::json;
+  if (type == "application/merge-patch+json") return PatchKind::merge;
+  if (type == "application/strategic-merge-patch+json") return PatchKind::strategic;
+  return base::fail(base::Reason::unsupported_media_type,
+                    "the body of the request was in an unknown format - accepted media types include: "
+                    "application/json-patch+json, application/merge-patch+json, "
+                    "application/strategic-merge-patch+json");
+}
+
+base::Result<void> check_patch(PatchKind kind, const base::Value& patch) {
+  if (kind == PatchKind::json) {
+    if (!patch.is_array()) return std::unexpected(api::bad_request("a JSON patch must be an array of operations"));
+    size_t count = patch.as_array().size();
+    if (count > api::kMaxPatchOperations) {
+      return base::fail(base::Reason::request_entity_too_large,
+                        fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, "
+                                    "got {}",
+                                    api::kMaxPatchOperations, count));
+    }
+  } else if (!patch.is_object()) {
+    return std::unexpected(api::bad_request("a merge patch must be an object"));
+  }
+  return {};
+}
+
+void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
+    TRY(auto options, parse_write_options(exchange->request.query, "CreateOptions"));
+    TRY(auto body, read_body(core, *exchange));
+    std::vector<std::string> warnings;
+    TRY(auto object, read_object(*resource.kind, std::move(body), options.validation, warnings));
+    exchange->warn(warnings);
+    CHECK_OK(match_url(*exchange, *resource.kind, object, false));
+    if (!api::resource_version_of(object).empty()) {
+      return std::unexpected(api::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    if (api::name_of(object).empty() && api::generate_name_of(object).empty()) {
+      return std::unexpected(
+          api::invalid(resource.kind->group, resource.kind->kind, "",
+                       {api::required_field("metadata.name", "name or generateName is required")}));
+    }
+    return std::pair(std::move(options), std::move(object));
+  }();
+  if (!prepared) return exchange->fail(prepared.error());
+  auto object = std::make_shared<base::Value>(std::move(prepared->second));
+  submit_write(core, exchange, resource, prepared->first.dry_run,
+               [object, space = exchange->route.namespace_](Writing& writing) {
+                 return create_object(writing, space, std::move(*object));
+               });
+}
+
+void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
+    TRY(auto options, parse_write_options(exchange->request.query, "UpdateOptions"));
+    TRY(auto body, read_body(core, *exchange));
+    std::vector<std::string> warnings;
+    TRY(auto object, read_object(*resource.kind, std::move(body), options.validation, warnings));
+    exchange->warn(warnings);
+    CHECK_OK(match_url(*exchange, *resource.kind, object, true));
+    return std::pair(std::move(options), std::move(object));
+  }();
+  if (!prepared) return exchange->fail(prepared.error());
+  auto fresh = std::make_shared<base::Value>(std::move(prepared->second));
+  submit_write(core, exchange, resource, prepared->first.dry_run,
+               [fresh, route = exchange->route](Writing& writing) -> base::Result<Answer> {
+                 std::string key = writing.resource.key(route.namespace_, route.name);
+                 if (route.subresource.empty() && writing.resource.strategy->allows_create_on_update() &&
+                     !writing.context.txn.get(key) && api::resource_version_of(*fresh).empty() &&
+                     api::uid_of(*fresh).empty()) {
+                   return create_object(writing, route.namespace_, std::move(*fresh));
+                 }
+                 TRY(auto entry, current_of(writing, key, route.name));
+                 TRY(auto old, parse_stored(*entry));
+                 CHECK_OK(check_preconditions(writing, *entry, old, *fresh));
+                 return replace_object(writing, entry, old, std::move(*fresh), route.subresource);
+               });
+}
+
+void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  struct Prepared {
+    WriteOptions options;
+    PatchKind kind;
+    base::Value patch;
+  };
+  auto prepared = [&]() -> base::Result<Prepared> {
+    TRY(auto kind, patch_kind_of(*exchange));
+    TRY(auto options, parse_write_options(exchange->request.query, "PatchOptions"));
+    TRY(auto body, read_body(core, *exchange));
+    CHECK_OK(check_patch(kind, body.value));
+    return Prepared{std::move(options), kind, std::move(body.value)};
+  }();
+  if (!prepared) return exchange->fail(prepared.error());
+  bool dry_run = prepared->options.dry_run;
+  auto shared = std::make_shared<Prepared>(std::move(*prepared));
+  submit_write(
+      core, exchange, resource, dry_run, [shared, exchange](Writing& writing) -> base::Result<Answer> {
+        const auto& route = exchange->route;
+        const auto& kind = *writing.resource.kind;
+        TRY(auto entry, current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
+        TRY(auto old, parse_stored(*entry));
+        TRY(auto patched, apply_patch(shared->kind, old, shared->patch, kind.schema.get()));
+        TRY(auto fresh, read_object(kind, {std::move(patched), {}}, shared->options.validation,
+                                    writing.context.warnings));
+        CHECK_OK(match_url(*exchange, kind, fresh, true));
+        CHECK_OK(check_preconditions(writing, *entry, old, fresh));
+        return replace_object(writing, entry, old, std::move(fresh), is_status_part(*exchange) ? "status" : "");
+      });
+}
+
+}  // namespace server

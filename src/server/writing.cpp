@@ -1,0 +1,273 @@
+#include "server/writing.hpp"
+
+#include <fmt/format.h>
+
+#include "api/meta.hpp"
+#include "api/status.hpp"
+#include "api/validate.hpp"
+#include "base/ids.hpp"
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "base/strings.hpp"
+
+namespace server {
+
+namespace {
+
+constexpr size_t kMaxGeneratedBase = 58;  // 63 less the suffix
+constexpr int kNameTries = 8;
+
+struct Pending {
+  ExchangePtr exchange;  // null for a quiet write
+  const Resource* resource;
+  bool dry_run;
+  Decide decide;
+  store::Done done;  // of a quiet write
+  Answer answer;
+  std::vector<std::string> warnings;
+  bool touched = false;  // the allocators
+};
+
+base::Error internal(std::string_view what) {
+  return {base::Reason::internal_error, fmt::format("Internal error occurred: {}", what), nullptr};
+}
+
+base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
+  Allocators::Journal allocations(core.allocators, txn);
+  Writing writing{core, *pending.resource,
+                  {txn, *pending.resource->kind, core.clock.now(), pending.dry_run, allocations, pending.warnings}};
+  base::Result<Answer> result = std::unexpected(internal("the request was not decided"));
+  try {
+    result = pending.decide(writing);
+  } catch (const std::exception& e) {
+    base::log_error("server", "a write of {} failed unexpectedly: {}", pending.resource->qualified, e.what());
+    result = std::unexpected(internal(e.what()));
+  }
+  if (!result || pending.dry_run) {
+    allocations.revert();
+  } else {
+    pending.touched = allocations.touched();
+  }
+  if (!result) return std::unexpected(std::move(result).error());
+  pending.answer = std::move(*result);
+  return {};
+}
+
+void answer(Core& core, Pending& pending, base::Result<store::Revision> revision) {
+  // Refused by the disk after the allocators had followed: they start again from what is stored.
+  if (!revision && pending.touched) core.allocators.mark_stale();
+  if (!pending.exchange) {
+    if (pending.done) pending.done(std::move(revision));
+    return;
+  }
+  auto& exchange = *pending.exchange;
+  if (!revision) {
+    exchange.fail(revision.error());
+    return;
+  }
+  exchange.warn(pending.warnings);
+  auto bytes = net::make_chunk(std::move(pending.answer.json));
+  if (pending.answer.document) {
+    exchange.send_document(pending.answer.status, std::move(bytes));
+    return;
+  }
+  auto include = parse_include_object(exchange.request.query);
+  RenderStyle style{exchange.format, include.value_or(IncludeObject::metadata), core.clock.now()};
+  exchange.send(pending.answer.status, exchange.format.content_type(),
+                render_object(*pending.resource->kind, style, std::move(bytes)));
+}
+
+void submit_pending(Core& core, std::shared_ptr<Pending> pending) {
+  core.store.submit([&core, pending](store::Txn& txn) { return decide_on(core, *pending, txn); },
+                    [&core, pending](base::Result<store::Revision> revision) {
+                      try {
+                        answer(core, *pending, std::move(revision));
+                      } catch (const std::exception& e) {
+                        base::log_error("server", "answering a write failed: {}", e.what());
+                        if (pending->exchange) pending->exchange->fail(internal(e.what()));
+                      }
+                    });
+}
+
+// As the admission plugin NamespaceLifecycle.
+base::Result<void> check_namespace(Writing& writing, std::string_view namespace_, std::string_view name) {
+  const Resource* namespaces = writing.core.find("", "v1", "namespaces");
+  if (!namespaces) return {};
+  auto entry = writing.context.txn.get(namespaces->key("", namespace_));
+  if (!entry) return std::unexpected(api::not_found("namespaces", namespace_));
+  TRY(auto object, parse_stored(*entry));
+  bool terminating = api::is_being_deleted(object) || object.at({"status", "phase"}).as_string() == "Terminating";
+  if (!terminating) return {};
+  auto error = api::forbidden(
+      writing.resource.qualified, name,
+      fmt::format("unable to create new content in namespace {} because it is being terminated", namespace_));
+  auto details = error.details ? std::make_shared<base::ErrorDetails>(*error.details)
+                               : std::make_shared<base::ErrorDetails>();
+  details->causes.push_back(
+      {"NamespaceTerminating", fmt::format("namespace {} is being terminated", namespace_), "metadata.namespace"});
+  error.details = std::move(details);
+  return std::unexpected(std::move(error));
+}
+
+void drop_unkept_metadata(base::Value& object) {
+  api::remove_member(object, "metadata", "managedFields");
+  api::remove_member(object, "metadata", "selfLink");
+}
+
+// The name of a generateName, one that is not taken.
+base::Result<std::string> make_name(Writing& writing, std::string_view namespace_, std::string_view base_name) {
+  std::string stem(base_name.substr(0, kMaxGeneratedBase));
+  for (int i = 0; i < kNameTries; ++i) {
+    std::string name = stem + base::make_name_suffix();
+    if (!writing.context.txn.get(writing.resource.key(namespace_, name))) return name;
+  }
+  return std::unexpected(api::already_exists(writing.resource.qualified, stem));
+}
+
+bool same_but_revision(base::Value a, base::Value b) {
+  api::set_resource_version(a, "");
+  api::set_resource_version(b, "");
+  return a == b;
+}
+
+bool ready_to_go(const Writing& writing, const base::Value& object) {
+  if (!api::is_being_deleted(object) || !api::finalizers_of(object).empty()) return false;
+  return api::deletion_grace_seconds_of(object).value_or(0) == 0 && writing.resource.strategy->may_go(object);
+}
+
+}  // namespace
+
+void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bool dry_run, Decide decide) {
+  auto pending = std::make_shared<Pending>();
+  pending->exchange = std::move(exchange);
+  pending->resource = &resource;
+  pending->dry_run = dry_run;
+  pending->decide = std::move(decide);
+  submit_pending(core, std::move(pending));
+}
+
+void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done) {
+  auto pending = std::make_shared<Pending>();
+  pending->resource = &resource;
+  pending->dry_run = dry_run;
+  pending->decide = std::move(decide);
+  pending->done = std::move(done);
+  submit_pending(core, std::move(pending));
+}
+
+base::Result<base::Value> parse_stored(const store::Entry& entry) {
+  auto value = base::parse_json(entry.value);
+  if (!value) return std::unexpected(internal(fmt::format("stored object {} cannot be read", entry.key)));
+  return std::move(*value);
+}
+
+base::Result<store::EntryPtr> current_of(Writing& writing, std::string_view key, std::string_view name) {
+  auto entry = writing.context.txn.get(key);
+  if (!entry) return std::unexpected(api::not_found(writing.resource.qualified, name));
+  return entry;
+}
+
+base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry, const base::Value& old,
+                                       const base::Value& fresh) {
+  auto name = api::name_of(old);
+  auto uid = api::uid_of(fresh);
+  if (!uid.empty() && uid != api::uid_of(old)) {
+    return std::unexpected(api::conflict(writing.resource.qualified, name,
+                                         fmt::format("Precondition failed: UID in precondition: {}, UID in object "
+                                                     "meta: {}",
+                                                     uid, api::uid_of(old))));
+  }
+  auto version = api::resource_version_of(fresh);
+  if (version.empty() || version == "0") {
+    if (writing.resource.strategy->allows_unconditional_update()) return {};
+    return std::unexpected(api::invalid(
+        writing.resource.kind->group, writing.resource.kind->kind, name,
+        {api::invalid_field("metadata.resourceVersion", 0, "must be specified for an update")}));
+  }
+  TRY(auto wanted, parse_resource_version(version));
+  if (wanted != entry.modified) return std::unexpected(api::conflict(writing.resource.qualified, name));
+  return {};
+}
+
+std::string put_object(Writing& writing, std::string_view key, base::Value object) {
+  if (writing.context.dry_run) return encode_object(object);
+  api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
+  std::string bytes = encode_object(object);
+  auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.kind, object));
+  parsed->touched_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(writing.context.now.time_since_epoch()).count();
+  writing.context.txn.put(key, bytes, std::move(parsed));
+  return bytes;
+}
+
+std::string erase_object(Writing& writing, std::string_view key, base::Value object) {
+  writing.resource.strategy->release(writing.context, object);
+  if (writing.context.dry_run) return encode_object(object);
+  api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
+  std::string bytes = encode_object(object);
+  writing.context.txn.erase(key, bytes, parse_entry(*writing.resource.kind, object));
+  return bytes;
+}
+
+base::Result<Answer> create_object(Writing& writing, std::string_view namespace_, base::Value object) {
+  const auto& kind = *writing.resource.kind;
+  const auto& strategy = *writing.resource.strategy;
+  drop_unkept_metadata(object);
+  if (kind.namespaced) {
+    CHECK_OK(check_namespace(writing, namespace_, api::name_of(object)));
+    api::set_namespace(object, namespace_);
+  } else {
+    api::set_namespace(object, "");
+  }
+  if (api::name_of(object).empty() && !api::generate_name_of(object).empty()) {
+    TRY(auto name, make_name(writing, namespace_, std::string(api::generate_name_of(object))));
+    api::set_name(object, name);
+  }
+  std::string key = writing.resource.key(namespace_, api::name_of(object));
+  if (!api::name_of(object).empty() && writing.context.txn.get(key)) {
+    return std::unexpected(api::already_exists(writing.resource.qualified, api::name_of(object)));
+  }
+  api::set_type(object, kind);
+  api::set_uid(object, base::make_uid());
+  api::set_resource_version(object, "");
+  api::set_creation_timestamp(object, base::format_time(writing.context.now));
+  api::set_deletion(object, "", std::nullopt);
+  api::set_generation(object, strategy.tracks_generation(kind) ? 1 : 0);
+  strategy.prepare_create(writing.context, object);
+  CHECK_OK(api::validate_create(kind, object));
+  for (auto& warning : api::warnings_for(kind, object)) writing.context.warnings.push_back(std::move(warning));
+  CHECK_OK(strategy.admit_create(writing.context, object));
+  return Answer{201, put_object(writing, key, std::move(object))};
+}
+
+base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& entry, const base::Value& old,
+                                    base::Value fresh, std::string_view subresource) {
+  const auto& kind = *writing.resource.kind;
+  const auto& strategy = *writing.resource.strategy;
+  drop_unkept_metadata(fresh);
+  api::set_type(fresh, kind);
+  if (kind.namespaced) api::set_namespace(fresh, api::namespace_of(old));
+  api::set_uid(fresh, api::uid_of(old));
+  api::set_resource_version(fresh, std::to_string(entry->modified));
+  if (api::creation_timestamp_of(fresh).empty()) api::set_creation_timestamp(fresh, api::creation_timestamp_of(old));
+  api::set_deletion(fresh, api::deletion_timestamp_of(old), api::deletion_grace_seconds_of(old));
+  api::set_generation(fresh, api::generation_of(old));
+  if (subresource == "status") {
+    strategy.prepare_status(writing.context, fresh, old);
+  } else if (subresource.empty() || subresource == "scale") {
+    strategy.prepare_update(writing.context, fresh, old);
+    if (strategy.tracks_generation(kind) && fresh["spec"] != old["spec"]) {
+      api::set_generation(fresh, api::generation_of(old) + 1);
+    }
+  }
+  CHECK_OK(api::validate_update(kind, fresh, old, subresource == "scale" ? "" : subresource));
+  if (subresource.empty()) {
+    for (auto& warning : api::warnings_for(kind, fresh)) writing.context.warnings.push_back(std::move(warning));
+    CHECK_OK(strategy.admit_update(writing.context, fresh, old));
+  }
+  if (ready_to_go(writing, fresh)) return Answer{200, erase_object(writing, entry->key, std::move(fresh))};
+  if (same_but_revision(fresh, old)) return Answer{200, entry->value};
+  return Answer{200, put_object(writing, entry->key, std::move(fresh))};
+}
+
+}  // namespace server

@@ -1,0 +1,73 @@
+// One write from decision to answer: decided on the store's writer thread against the current state, answered there
+// after the commit. What it allocated is undone when it is refused, tried only (dryRun), or not committed.
+//
+// Threading: submit_write from any thread; everything that takes a Writing runs on the writer thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/core.hpp"
+
+namespace server {
+
+// What a decision may use.
+struct Writing {
+  Core& core;
+  const Resource& resource;
+  WriteContext context;
+};
+
+// What is sent when the write is durable.
+struct Answer {
+  int status = 200;
+  std::string json;             // an object of the resource's kind unless `document`
+  bool document = false;        // anything else: a Status, a Scale
+};
+
+using Decide = std::function<base::Result<Answer>(Writing&)>;
+
+void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bool dry_run, Decide decide);
+// The same without a request: `done` gets the error, if any. For bootstrap and housekeeping.
+void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done);
+
+// --- Steps of decisions.
+// Gives the object its system fields, checks its namespace, allocates, stores it.
+base::Result<Answer> create_object(Writing& writing, std::string_view namespace_, base::Value object);
+// Stores `fresh` over `entry`: system fields, strategy, validation; erases it when that ends its deletion.
+base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& entry, const base::Value& old,
+                                    base::Value fresh, std::string_view subresource);
+base::Result<Answer> delete_object(Writing& writing, const store::EntryPtr& entry, DeleteOptions options);
+
+// The current version of an object: not_found when there is none.
+base::Result<store::EntryPtr> current_of(Writing& writing, std::string_view key, std::string_view name);
+base::Result<base::Value> parse_stored(const store::Entry& entry);
+// 409 when the object carries another resourceVersion or uid than is stored.
+base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry, const base::Value& old,
+                                       const base::Value& fresh);
+// Encodes with the transaction's revision and puts it, unless dry. Returns the bytes.
+std::string put_object(Writing& writing, std::string_view key, base::Value object);
+std::string erase_object(Writing& writing, std::string_view key, base::Value object);
+
+// --- Patches (verbs_write.cpp).
+enum class PatchKind { json, merge, strategic };
+// unsupported_media_type, with the types that are supported.
+base::Result<PatchKind> patch_kind_of(const Exchange& exchange);
+// What an outsized or malformed patch is told before anything is looked up.
+base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
+
+// --- Bodies (bodies.cpp).
+struct Body {
+  base::Value value;
+  std::vector<std::string> duplicate_keys;
+};
+// The request's body by its Content-Type as an untyped value.
+base::Result<Body> read_body(Core& core, const Exchange& exchange, std::string_view default_type = "application/json");
+// The value as an object of that kind: type checked against the URL, decoded with the asked strictness, defaults set.
+// Warnings are appended.
+base::Result<base::Value> read_object(const api::Kind& kind, Body body, api::FieldValidation validation,
+                                      std::vector<std::string>& warnings);
+
+}  // namespace server
