@@ -1,0 +1,68 @@
+#include "cli/pods.hpp"
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "cli/targets.hpp"
+
+namespace cli {
+namespace {
+
+using base::Value;
+
+constexpr std::string_view kDefaultContainer = "kubectl.kubernetes.io/default-container";
+
+base::Result<std::vector<Value>> pods_of(Session& session, const std::string& selector) {
+  TRY(auto resource, session.find_resource("pods"));
+  net::Query query;
+  query.add("labelSelector", selector);
+  TRY(Value list, session.call("GET", Session::path_of(resource, session.namespace_()), query));
+  return list["items"].as_array();
+}
+
+// "app=kubia,tier=web" of a Service's or controller's selector.
+std::string selector_text(const Value& object) {
+  const Value& selector = object.at({"spec", "selector"});
+  const Value& labels = selector["matchLabels"].is_object() ? selector["matchLabels"] : selector;
+  std::vector<std::string> pieces;
+  for (auto& label : labels.as_object()) pieces.push_back(label.key + "=" + std::string(label.value.as_string()));
+  return base::join(pieces, ",");
+}
+
+}  // namespace
+
+base::Result<std::vector<Value>> find_pods(Session& session, const std::string& operand, const std::string& selector) {
+  if (!selector.empty()) return pods_of(session, selector);
+  std::string words[] = {operand};
+  TRY(Target target, parse_one_target(session, words, "pods"));
+  TRY(Value object, session.call("GET", Session::path_of(target.resource, session.namespace_(), target.name)));
+  if (target.resource.plural == "pods") return std::vector<Value>{std::move(object)};
+  std::string text = selector_text(object);
+  if (text.empty()) return base::fail(base::Reason::unknown, fmt::format("{} has no selector: name a pod", operand));
+  return pods_of(session, text);
+}
+
+base::Result<Value> find_pod(Session& session, const std::string& operand) {
+  TRY(auto pods, find_pods(session, operand, ""));
+  if (pods.empty()) return base::fail(base::Reason::unknown, fmt::format("{} selects no pods", operand));
+  for (auto& pod : pods) {
+    if (pod.at({"status", "phase"}).as_string() == "Running") return std::move(pod);
+  }
+  return std::move(pods.front());
+}
+
+std::string default_container(const Value& pod, bool quiet) {
+  const auto& containers = pod.at({"spec", "containers"}).as_array();
+  std::string name(pod.at({"metadata", "annotations", kDefaultContainer}).as_string());
+  if (!name.empty() || containers.empty()) return name;
+  name = containers[0]["name"].as_string();
+  if (containers.size() > 1 && !quiet) {
+    std::vector<std::string> names;
+    for (auto& container : containers) names.emplace_back(container["name"].as_string());
+    for (auto& container : pod.at({"spec", "initContainers"}).as_array()) names.push_back(std::string(container["name"].as_string()) + " (init)");
+    fmt::print(stderr, "Defaulted container \"{}\" out of: {}\n", name, base::join(names, ", "));
+  }
+  return name;
+}
+
+}  // namespace cli
