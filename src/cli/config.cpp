@@ -1,0 +1,129 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "base/yaml.hpp"
+#include "cli/command.hpp"
+#include "cli/kubeconfig.hpp"
+#include "cli/output.hpp"
+#include "sys/fs.hpp"
+
+namespace cli {
+namespace {
+
+using base::Object;
+using base::Value;
+
+int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+
+// Without the folders that load_merged_kubeconfig remembers, and without secrets unless `raw`.
+Value for_display(Value config, bool raw) {
+  for (std::string_view list : {"clusters", "contexts", "users"}) {
+    Value& items = config.object()[list];
+    if (!items.is_array()) continue;
+    for (Value& item : *items.if_array()) {
+      Value& content = item.object()[list.substr(0, list.size() - 1)];
+      if (!content.is_object()) continue;
+      content.object().erase("__folder");
+      if (raw) continue;
+      for (const char* key : {"certificate-authority-data", "client-certificate-data", "client-key-data"}) {
+        if (Value* data = content.object().find(key)) *data = "DATA+OMITTED";
+      }
+      if (Value* token = content.object().find("token")) *token = "REDACTED";
+    }
+  }
+  return config;
+}
+
+bool has_context(const Value& config, std::string_view name) {
+  for (auto& context : config["contexts"].as_array()) {
+    if (context["name"].as_string() == name) return true;
+  }
+  return false;
+}
+
+// Changes the first file of the loading rules, as kubectl does for current-context.
+int change_file(const std::string& path, const std::function<void(Value&)>& change) {
+  auto text = sys::read_file(path);
+  if (!text) return fail(text.error().message);
+  auto config = base::parse_yaml(*text);
+  if (!config) return fail(config.error().message);
+  change(*config);
+  auto written = sys::write_file_atomically(path, base::write_yaml(*config), 0600);
+  return written ? 0 : fail(written.error().message);
+}
+
+int print_contexts(const Value& config) {
+  TextTable table;
+  table.row({"CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"});
+  for (auto& context : config["contexts"].as_array()) {
+    bool current = context["name"].as_string() == config["current-context"].as_string();
+    const Value& content = context["context"];
+    table.row({current ? "*" : "", std::string(context["name"].as_string()), std::string(content["cluster"].as_string()),
+               std::string(content["user"].as_string()), std::string(content["namespace"].as_string())});
+  }
+  fmt::print("{}", table.text());
+  return 0;
+}
+
+int set_context(const Args& args, const Value& config, const std::string& path) {
+  std::string name = args.on("current") ? std::string(config["current-context"].as_string())
+                                        : args.operands.size() > 1 ? args.operands[1] : "";
+  if (name.empty()) return fail("you must specify a non-empty context name or --current");
+  bool known = has_context(config, name);
+  int code = change_file(path, [&](Value& file) {
+    Value& contexts = file.object()["contexts"];
+    if (!contexts.is_array()) contexts = base::Array{};
+    if (!has_context(file, name)) contexts.array().push_back(Object{{"name", name}, {"context", Object{}}});
+    for (Value& context : *contexts.if_array()) {
+      if (context["name"].as_string() != name) continue;
+      if (args.given("namespace")) context.make({"context", "namespace"}) = args.get("namespace");
+      if (args.given("cluster")) context.make({"context", "cluster"}) = args.get("cluster");
+      if (args.given("user")) context.make({"context", "user"}) = args.get("user");
+    }
+  });
+  if (code == 0) fmt::print("Context \"{}\" {}.\n", name, known ? "modified" : "created");
+  return code;
+}
+
+int run_config(Context& context) {
+  const Args& args = context.args;
+  std::string verb = args.operands.empty() ? "" : args.operands[0];
+  std::string path;
+  auto config = load_merged_kubeconfig(args, &path);
+  if (!config) return print_error(config.error());
+  if (verb == "current-context") {
+    auto current = (*config)["current-context"].as_string();
+    if (current.empty()) return fail("current-context is not set");
+    fmt::print("{}\n", current);
+    return 0;
+  }
+  if (verb == "get-contexts") return print_contexts(*config);
+  if (verb == "view") {
+    fmt::print("{}", base::write_yaml(for_display(*config, args.on("raw"))));
+    return 0;
+  }
+  if (verb == "use-context" || verb == "use") {
+    if (args.operands.size() != 2) return fail("usage: kubectl config use-context NAME");
+    const std::string& name = args.operands[1];
+    if (!has_context(*config, name)) return fail(fmt::format("no context exists with the name: \"{}\"", name));
+    int code = change_file(path, [&](Value& file) { file.object().set("current-context", name); });
+    if (code == 0) fmt::print("Switched to context \"{}\".\n", name);
+    return code;
+  }
+  if (verb == "set-context") return set_context(args, *config, path);
+  return fail("usage: kubectl config (view | current-context | get-contexts | use-context NAME | set-context NAME [--namespace=NS])");
+}
+
+}  // namespace
+
+Command config_command() {
+  return {.name = "config", .aliases = {}, .usage = "config (view | current-context | get-contexts | use-context NAME | set-context NAME|--current [--namespace=NS])",
+          .summary = "Show or change the kubeconfig",
+          .flags = {{"raw", Flag::Type::boolean, "view: with certificates and tokens"}, {"current", Flag::Type::boolean, "set-context: the current one"}},
+          .run = run_config};
+}
+
+}  // namespace cli
