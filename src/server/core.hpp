@@ -54,6 +54,9 @@ struct Core {
   std::unique_ptr<Watches> watches;
 };
 
+// Whether the server does anything for the subresource; what a schema lists beyond that is not in discovery.
+bool serves_subresource(const api::Kind& kind, std::string_view subresource);
+
 // --- Reading (verbs_read.cpp); on the caller's thread, answered before they return.
 void serve_get(Core& core, const ExchangePtr& exchange, const Resource& resource);
 void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resource);

@@ -77,6 +77,7 @@ void append_resources(base::Array& resources, const api::Kind& kind) {
   set_texts(main, "categories", kind.categories);
   resources.emplace_back(std::move(main));
   for (const auto& sub : kind.subresources) {
+    if (!serves_subresource(kind, sub.name)) continue;
     base::Object object{{"name", kind.plural + "/" + sub.name},
                         {"singularName", ""},
                         {"namespaced", kind.namespaced}};
@@ -104,6 +105,7 @@ base::Value make_aggregated_resource(const api::Kind& kind) {
   set_texts(object, "categories", kind.categories);
   base::Array subresources;
   for (const auto& sub : kind.subresources) {
+    if (!serves_subresource(kind, sub.name)) continue;
     bool own = sub.version.empty();
     subresources.emplace_back(base::Object{
         {"subresource", sub.name},

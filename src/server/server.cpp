@@ -202,7 +202,7 @@ void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& r
   const auto* known = resource.kind->find_subresource(sub);
   bool finalize = resource.kind->group.empty() && resource.kind->plural == "namespaces" && sub == "finalize";
   bool pod = resource.kind->group.empty() && resource.kind->plural == "pods";
-  if (!known && !finalize) return exchange->fail(no_such_resource());
+  if (!serves_subresource(*resource.kind, sub) || (!known && !finalize)) return exchange->fail(no_such_resource());
   auto verbs = known ? known->verbs : std::vector<std::string>{"update"};
   // Logs are text and exec is a stream: neither is negotiated as an object.
   if (pod && sub == "log" && verb == "get") return serve_log(*core_, exchange, resource);
@@ -280,6 +280,13 @@ Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& 
 }
 
 Core::~Core() = default;
+
+bool serves_subresource(const api::Kind& kind, std::string_view sub) {
+  if (sub == "status" || sub == "scale") return kind.find_subresource(sub) != nullptr;
+  if (!kind.group.empty()) return false;
+  if (kind.plural == "namespaces") return sub == "finalize";
+  return kind.plural == "pods" && (sub == "binding" || sub == "log" || sub == "exec");
+}
 
 const Resource* Core::find(std::string_view group, std::string_view version, std::string_view plural) const {
   auto found = resources.find(fmt::format("{}/{}/{}", group, version, plural));

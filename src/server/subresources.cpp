@@ -138,7 +138,6 @@ base::Result<Answer> bind_pod(Writing& writing, const Route& route, const base::
   set_condition(pod, "PodScheduled",
                 base::Object{{"type", "PodScheduled"},
                              {"status", "True"},
-                             {"lastProbeTime", nullptr},
                              {"lastTransitionTime", base::format_time(writing.context.now)}});
   put_object(writing, entry->key, std::move(pod));
   base::Object status{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", base::Object{}},
@@ -164,11 +163,10 @@ void serve_get_scale(Core& core, const ExchangePtr& exchange, const Resource& re
 void serve_update_scale(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto options = parse_write_options(exchange->request.query, "UpdateOptions");
   if (!options) return exchange->fail(options.error());
-  auto body = read_body(core, *exchange);
+  auto body = read_helper_body(core, *exchange, "autoscaling/v1", "Scale");
   if (!body) return exchange->fail(body.error());
-  if (!body->value.is_object()) return exchange->fail(api::bad_request("the body must be a Scale"));
-  if (auto type = check_scale_type(body->value); !type) return exchange->fail(type.error());
-  submit_scale(core, exchange, resource, {std::move(*options), std::move(body->value), false}, false);
+  if (auto type = check_scale_type(*body); !type) return exchange->fail(type.error());
+  submit_scale(core, exchange, resource, {std::move(*options), std::move(*body), false}, false);
 }
 
 void serve_patch_scale(Core& core, const ExchangePtr& exchange, const Resource& resource) {
@@ -176,19 +174,19 @@ void serve_patch_scale(Core& core, const ExchangePtr& exchange, const Resource& 
   if (!options) return exchange->fail(options.error());
   auto kind = patch_kind_of(*exchange);
   if (!kind) return exchange->fail(kind.error());
-  auto body = read_body(core, *exchange);
+  auto body = read_patch_body(*resource.kind, *exchange);
   if (!body) return exchange->fail(body.error());
-  if (auto checked = check_patch(*kind, body->value); !checked) return exchange->fail(checked.error());
+  if (auto checked = check_patch(*kind, *body); !checked) return exchange->fail(checked.error());
   bool json_patch = *kind == PatchKind::json;
-  submit_scale(core, exchange, resource, {std::move(*options), std::move(body->value), json_patch}, true);
+  submit_scale(core, exchange, resource, {std::move(*options), std::move(*body), json_patch}, true);
 }
 
 void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto options = parse_write_options(exchange->request.query, "CreateOptions");
   if (!options) return exchange->fail(options.error());
-  auto body = read_body(core, *exchange);
+  auto body = read_helper_body(core, *exchange, "v1", "Binding");
   if (!body) return exchange->fail(body.error());
-  const auto& binding = body->value;
+  const auto& binding = *body;
   auto target = binding.at({"target", "kind"}).as_string();
   if (!target.empty() && target != "Node") {
     return exchange->fail(api::invalid("", "Binding", exchange->route.name,
@@ -203,7 +201,7 @@ void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& reso
     return exchange->fail(api::bad_request(fmt::format(
         "the name of the object ({}) does not match the name on the URL ({})", name, exchange->route.name)));
   }
-  auto shared = std::make_shared<base::Value>(std::move(body->value));
+  auto shared = std::make_shared<base::Value>(std::move(*body));
   submit_write(core, exchange, resource, options->dry_run, [shared, route = exchange->route](Writing& writing) {
     return bind_pod(writing, route, *shared);
   });
@@ -212,7 +210,7 @@ void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& reso
 void serve_finalize(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto options = parse_write_options(exchange->request.query, "UpdateOptions");
   if (!options) return exchange->fail(options.error());
-  auto body = read_body(core, *exchange);
+  auto body = read_body(*resource.kind, *exchange);
   if (!body) return exchange->fail(body.error());
   if (!body->value.is_object()) return exchange->fail(api::bad_request("the body must be a Namespace"));
   auto shared = std::make_shared<base::Value>(std::move(body->value));

@@ -19,11 +19,7 @@ constexpr std::string_view kForeground = "foregroundDeletion";
 base::Result<DeleteOptions> read_delete_options(Core& core, const Exchange& exchange) {
   base::Value body;
   if (!exchange.request.body.empty()) {
-    TRY(auto read, read_body(core, exchange));
-    if (!read.value.is_null() && !read.value.is_object()) {
-      return std::unexpected(api::bad_request("the body of a DELETE must be DeleteOptions"));
-    }
-    body = std::move(read.value);
+    TRY(body, read_helper_body(core, exchange, "v1", "DeleteOptions"));
   }
   return parse_delete_options(exchange.request.query, body);
 }

@@ -81,9 +81,9 @@ base::Result<void> check_patch(PatchKind kind, const base::Value& patch) {
 void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "CreateOptions"));
-    TRY(auto body, read_body(core, *exchange));
+    TRY(auto body, read_body(*resource.kind, *exchange));
     std::vector<std::string> warnings;
-    TRY(auto object, read_object(*resource.kind, std::move(body), options.validation, warnings));
+    TRY(auto object, read_object(core, *resource.kind, std::move(body), options.validation, warnings));
     exchange->warn(warnings);
     CHECK_OK(match_url(*exchange, *resource.kind, object, false));
     if (!api::resource_version_of(object).empty()) {
@@ -107,9 +107,9 @@ void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resou
 void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "UpdateOptions"));
-    TRY(auto body, read_body(core, *exchange));
+    TRY(auto body, read_body(*resource.kind, *exchange));
     std::vector<std::string> warnings;
-    TRY(auto object, read_object(*resource.kind, std::move(body), options.validation, warnings));
+    TRY(auto object, read_object(core, *resource.kind, std::move(body), options.validation, warnings));
     exchange->warn(warnings);
     CHECK_OK(match_url(*exchange, *resource.kind, object, true));
     return std::pair(std::move(options), std::move(object));
@@ -140,9 +140,9 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
   auto prepared = [&]() -> base::Result<Prepared> {
     TRY(auto kind, patch_kind_of(*exchange));
     TRY(auto options, parse_write_options(exchange->request.query, "PatchOptions"));
-    TRY(auto body, read_body(core, *exchange));
-    CHECK_OK(check_patch(kind, body.value));
-    return Prepared{std::move(options), kind, std::move(body.value)};
+    TRY(auto patch, read_patch_body(*resource.kind, *exchange));
+    CHECK_OK(check_patch(kind, patch));
+    return Prepared{std::move(options), kind, std::move(patch)};
   }();
   if (!prepared) return exchange->fail(prepared.error());
   bool dry_run = prepared->options.dry_run;
@@ -154,7 +154,7 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
         TRY(auto entry, current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
         TRY(auto old, parse_stored(*entry));
         TRY(auto patched, apply_patch(shared->kind, old, shared->patch, kind.schema.get()));
-        TRY(auto fresh, read_object(kind, {std::move(patched), {}}, shared->options.validation,
+        TRY(auto fresh, read_object(writing.core, kind, {std::move(patched), {}}, shared->options.validation,
                                     writing.context.warnings));
         CHECK_OK(match_url(*exchange, kind, fresh, true));
         CHECK_OK(check_preconditions(writing, *entry, old, fresh));

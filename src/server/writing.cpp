@@ -192,6 +192,7 @@ base::Result<void> check_preconditions(const Writing& writing, const store::Entr
 std::string put_object(Writing& writing, std::string_view key, base::Value object) {
   if (writing.context.dry_run) return encode_object(object);
   api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
+  if (writing.resource.kind->schema) api::order_members(*writing.resource.kind->schema, object);
   std::string bytes = encode_object(object);
   auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.kind, object));
   parsed->touched_seconds =

@@ -59,15 +59,16 @@ base::Result<PatchKind> patch_kind_of(const Exchange& exchange);
 base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
 
 // --- Bodies (bodies.cpp).
-struct Body {
-  base::Value value;
-  std::vector<std::string> duplicate_keys;
-};
-// The request's body by its Content-Type as an untyped value.
-base::Result<Body> read_body(Core& core, const Exchange& exchange, std::string_view default_type = "application/json");
+// The request's body by its Content-Type as an untyped value; `kind` is what a protobuf body must hold.
+base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& exchange);
+// The same where the body is of a type that no path serves: DeleteOptions, Scale, Binding.
+base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange, std::string_view api_version,
+                                           std::string_view kind);
+// The body of a patch: JSON, whatever the media type of the patch.
+base::Result<base::Value> read_patch_body(const api::Kind& kind, const Exchange& exchange);
 // The value as an object of that kind: type checked against the URL, decoded with the asked strictness, defaults set.
 // Warnings are appended.
-base::Result<base::Value> read_object(const api::Kind& kind, Body body, api::FieldValidation validation,
-                                      std::vector<std::string>& warnings);
+base::Result<base::Value> read_object(const Core& core, const api::Kind& kind, api::ParsedBody body,
+                                      api::FieldValidation validation, std::vector<std::string>& warnings);
 
 }  // namespace server

@@ -2,7 +2,6 @@
 #include <array>
 
 #include "api/meta.hpp"
-#include "base/strings.hpp"
 #include "server/strategy/strategy.hpp"
 
 namespace server {
@@ -47,25 +46,6 @@ class ReplicationControllerStrategy final : public PlainStrategy {
   }
   // The core group is older than cascading deletion: without a policy the pods stay.
   bool orphans_by_default() const override { return true; }
-};
-
-class SecretStrategy final : public PlainStrategy {
- public:
-  SecretStrategy() : PlainStrategy(false, false) {}
-  void prepare_create(WriteContext&, base::Value& object) const override { merge_string_data(object); }
-  void prepare_update(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
-    Strategy::prepare_update(context, fresh, old);
-    merge_string_data(fresh);
-  }
-
- private:
-  static void merge_string_data(base::Value& secret) {
-    const auto strings = secret["stringData"];
-    secret.object().erase("stringData");
-    for (const auto& [key, value] : strings.as_object()) {
-      secret.make({"data"}).object().set(key, base::base64_encode(value.as_string()));
-    }
-  }
 };
 
 // Its generation counts changes of everything but metadata.
@@ -123,7 +103,6 @@ std::unique_ptr<Strategy> make_node_strategy() { return std::make_unique<NodeStr
 std::unique_ptr<Strategy> make_replication_controller_strategy() {
   return std::make_unique<ReplicationControllerStrategy>();
 }
-std::unique_ptr<Strategy> make_secret_strategy() { return std::make_unique<SecretStrategy>(); }
 std::unique_ptr<Strategy> make_endpointslice_strategy() { return std::make_unique<EndpointSliceStrategy>(); }
 std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted) {
   return std::make_unique<PlainStrategy>(create_on_update, returns_deleted);

@@ -85,7 +85,6 @@ class PodStrategy final : public Strategy {
       status.set("conditions", base::Array{base::Object{{"type", "PodScheduled"},
                                                         {"status", "False"},
                                                         {"reason", "SchedulingGated"},
-                                                        {"lastProbeTime", nullptr},
                                                         {"lastTransitionTime", base::format_time(context.now)},
                                                         {"message", "Scheduling is blocked due to non-empty "
                                                                     "scheduling gates"}}});

@@ -70,7 +70,6 @@ std::unique_ptr<Strategy> make_pod_strategy();
 std::unique_ptr<Strategy> make_namespace_strategy();
 std::unique_ptr<Strategy> make_node_strategy();
 std::unique_ptr<Strategy> make_replication_controller_strategy();
-std::unique_ptr<Strategy> make_secret_strategy();
 std::unique_ptr<Strategy> make_endpointslice_strategy();
 std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted);
 

@@ -12,7 +12,6 @@ Strategies::Strategies() : default_(make_default_strategy()) {
   add("",                    "namespaces",             make_namespace_strategy());
   add("",                    "nodes",                  make_node_strategy());
   add("",                    "replicationcontrollers", make_replication_controller_strategy());
-  add("",                    "secrets",                make_secret_strategy());
   add("discovery.k8s.io",    "endpointslices",         make_endpointslice_strategy());
   //                                                              create by PUT, DELETE answers the object
   add("",                    "endpoints",              make_plain_strategy(true,  false));
