@@ -44,6 +44,13 @@ struct DeleteOptions {
   std::string propagation_policy;
 };
 
+// Deletes that very object, not another one of its name.
+inline DeleteOptions only_uid(std::string uid) {
+  DeleteOptions options;
+  options.uid = std::move(uid);
+  return options;
+}
+
 enum class PatchType { json, merge, strategic };
 
 struct WatchEvent {

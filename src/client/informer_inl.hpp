@@ -106,6 +106,10 @@ void Informer<T>::replace(const base::Value& list) {
   for (const auto& [key, object] : fresh) {
     auto it = before.find(key);
     Ptr old = it == before.end() ? nullptr : it->second;
+    if (old && old->metadata.uid != object->metadata.uid) {  // deleted, and made anew under its name
+      for (const auto& handler : handlers_) handler(key, old, nullptr);
+      old = nullptr;
+    }
     if (old && old->metadata.resource_version == object->metadata.resource_version) continue;
     for (const auto& handler : handlers_) handler(key, old, object);
   }
