@@ -177,6 +177,13 @@ TEST(YamlWriter, SortsKeysNaturally) {
   }
 }
 
+TEST(YamlWriter, SortingDoesNotDependOnTheOrderOfMembers) {
+  // go-yaml's order has circles: 10 < 1a < 2 < 10.
+  std::string forth = yaml_of(R"({"10":0,"1a":0,"2":0,"33333333333333333333333":0,"3a":0})");
+  EXPECT_EQ(forth, yaml_of(R"({"3a":0,"33333333333333333333333":0,"2":0,"1a":0,"10":0})"));
+  EXPECT_EQ(forth, yaml_of(R"({"1a":0,"33333333333333333333333":0,"10":0,"2":0,"3a":0})"));
+}
+
 TEST(YamlWriter, Numbers) {
   EXPECT_EQ(yaml_of("[1.10,1e3,1e6,1.5e-7,18446744073709551615,-9223372036854775808,100000.5,-0,1e21]"),
             "- 1.1\n- 1000\n- 1e+06\n- 1.5e-07\n- 18446744073709551615\n- -9223372036854775808\n- 100000.5\n- 0\n- 1e+21\n");

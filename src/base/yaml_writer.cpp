@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <span>
 
 #include "base/strings.hpp"
 #include "base/utf8.hpp"
@@ -59,11 +61,45 @@ bool key_less(const std::u32string& a, const std::u32string& b) {
         break;
       }
   size_t a_end = i, b_end = i;
-  for (; a_end < a.size() && is_digit(a[a_end]); ++a_end) a_number = a_number * 10 + (a[a_end] - '0');
-  for (; b_end < b.size() && is_digit(b[b_end]); ++b_end) b_number = b_number * 10 + (b[b_end] - '0');
-  if (a_number != b_number) return static_cast<int64_t>(a_number) < static_cast<int64_t>(b_number);
+  auto add_digit = [](uint64_t& number, char32_t digit) {
+    number = std::min<uint64_t>(number * 10 + (digit - '0'), 1'000'000'000'000'000'000);
+  };
+  for (; a_end < a.size() && is_digit(a[a_end]); ++a_end) add_digit(a_number, a[a_end]);
+  for (; b_end < b.size() && is_digit(b[b_end]); ++b_end) add_digit(b_number, b[b_end]);
+  if (a_number != b_number) return a_number < b_number;
   if (a_end != b_end) return a_end < b_end;
   return a[i] < b[i];
+}
+
+struct Key {
+  std::u32string runes;
+  const Member* member;
+};
+
+// Merges the two sorted halves of `keys`, and those of the halves. By hand: go-yaml's order has circles (10 < 1a < 2 <
+// 10), and std::sort may do anything with such an order. Bytes are sorted first, so that the result does not depend on
+// the order of the members.
+void natural_sort(std::span<Key> keys) {
+  if (keys.size() < 2) return;
+  size_t half = keys.size() / 2;
+  natural_sort(keys.first(half));
+  natural_sort(keys.subspan(half));
+  std::vector<Key> left(std::make_move_iterator(keys.begin()), std::make_move_iterator(keys.begin() + static_cast<ptrdiff_t>(half)));
+  size_t l = 0, r = half, out = 0;
+  while (l < left.size() && r < keys.size()) {
+    if (key_less(keys[r].runes, left[l].runes)) keys[out++] = std::move(keys[r++]);
+    else keys[out++] = std::move(left[l++]);
+  }
+  while (l < left.size()) keys[out++] = std::move(left[l++]);
+}
+
+std::vector<Key> sorted_keys(const Object& object) {
+  std::vector<Key> keys;
+  keys.reserve(object.size());
+  for (const Member& m : object) keys.push_back({runes_of(m.key), &m});
+  std::ranges::sort(keys, {}, &Key::runes);
+  natural_sort(keys);
+  return keys;
 }
 
 // 1:30 and the like, which YAML 1.1 reads as numbers to the base 60.
@@ -193,11 +229,7 @@ class Writer {
   }
 
   void mapping(const Object& object, size_t to) {
-    std::vector<std::pair<std::u32string, const Member*>> members;
-    members.reserve(object.size());
-    for (const Member& m : object) members.emplace_back(runes_of(m.key), &m);
-    std::ranges::sort(members, [](const auto& a, const auto& b) { return key_less(a.first, b.first); });
-    for (const auto& [runes, member] : members) {
+    for (const auto& [runes, member] : sorted_keys(object)) {
       start_line(to);
       if (!shape_of(runes).multiline && member->key.size() <= kMaxSimpleKey) {
         text(member->key, runes, to + 2, Context::simple_key);
