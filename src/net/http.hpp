@@ -68,6 +68,10 @@ struct Request {
   std::string body;
   Peer peer;
   bool websocket_upgrade = false;  // asks for a WebSocket (HTTP/1.1 Upgrade)
+  // The path and query as they stood on the wire, still encoded: for proxies. Set by servers, not read by clients.
+  std::string raw_target;
+  // For clients: sent as it is in place of path and query. Servers leave it empty.
+  std::string target_override;
 };
 
 using Chunk = std::shared_ptr<const std::string>;
@@ -102,6 +106,9 @@ class WebSocket {
   // Set before anything else happens on it; called on the connection's thread.
   virtual void on_message(std::function<void(std::string message, bool binary)> callback) = 0;
   virtual void on_close(std::function<void()> callback) = 0;
+  // False: no further messages are read from the peer until true again (back-pressure for stdin). A message or two may
+  // still arrive. Other transports may ignore it.
+  virtual void set_reading(bool reading) { (void)reading; }
 };
 
 // The one chance to answer a request: exactly one of send, stream, websocket is called, once.
