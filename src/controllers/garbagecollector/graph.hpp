@@ -1,0 +1,57 @@
+// Who owns whom: of each object its identity, owners and the two finalizers of deletion, and the dependents of each
+// owner. A plain value of one thread; the controller guards it.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/value.hpp"
+
+namespace controllers {
+
+constexpr std::string_view kForegroundFinalizer = "foregroundDeletion";
+constexpr std::string_view kOrphanFinalizer = "orphan";
+
+struct Owner {
+  std::string api_version;
+  std::string kind;
+  std::string name;
+  std::string uid;
+  bool blocks = false;  // blockOwnerDeletion
+  bool operator==(const Owner&) const = default;
+};
+
+struct GraphNode {
+  std::string api_version;
+  std::string kind;
+  std::string namespace_;
+  std::string name;
+  std::string uid;
+  std::vector<Owner> owners;
+  bool deleting = false;
+  bool foreground = false;  // carries the finalizer
+  bool orphan = false;
+  bool operator==(const GraphNode&) const = default;
+};
+
+GraphNode node_of(std::string_view api_version, std::string_view kind, const base::Value& object);
+
+class OwnerGraph {
+ public:
+  // Returns the UIDs to look at again.
+  std::set<std::string> put(GraphNode node);
+  std::set<std::string> remove(const std::string& uid);
+
+  const GraphNode* find(const std::string& uid) const;
+  std::vector<const GraphNode*> dependents_of(const std::string& uid) const;
+  // The UIDs of one kind: what a list is compared with.
+  std::set<std::string> uids_of(std::string_view api_version, std::string_view kind) const;
+
+ private:
+  std::map<std::string, GraphNode> nodes_;
+  std::map<std::string, std::set<std::string>> dependents_;  // owner's UID -> UIDs
+};
+
+}  // namespace controllers
