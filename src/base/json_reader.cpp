@@ -149,6 +149,7 @@ class Reader {
       return &slot;
     }
     top.current = object.size();
+    if (top.current == 0) object.reserve(4);
     if (top.index) top.index->emplace(key, top.current);
     return &object.append(std::move(key), Value());
   }
