@@ -1,0 +1,24 @@
+// links: base api
+// Bytes -> object -> bytes -> object: what was read once must be written and read again as the same.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "api/decode.hpp"
+#include "api/protobuf.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const api::Registry kinds = api::load_builtin_kinds().value();
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  for (const auto& kind : kinds.all()) {
+    const auto first = api::decode_protobuf(*kind, bytes);
+    if (!first) continue;
+    const auto object = api::decode_object(*kind, *first, {}, api::FieldValidation::strict, &kinds);
+    if (!object) continue;
+    const auto second = api::decode_protobuf(*kind, api::encode_protobuf(*kind, object->object));
+    if (!second) std::abort();
+    const auto again = api::decode_object(*kind, *second, {}, api::FieldValidation::strict);
+    if (!again || !(again->object == object->object)) std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,516 @@
+#include "api/protobuf.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/json.hpp"
+#include "base/strings.hpp"
+#include "base/time.hpp"
+
+namespace api {
+
+using base::Reason;
+using base::Result;
+using base::Value;
+
+namespace {
+
+constexpr std::string_view kMagic{"k8s\0", 4};
+constexpr int kMaxGroups = 100;
+
+enum class Wire : uint8_t { varint = 0, fixed64 = 1, bytes = 2, group = 3, end_group = 4, fixed32 = 5 };
+
+std::unexpected<base::Error> malformed(std::string_view what) {
+  return base::fail(Reason::bad_request, fmt::format("the protobuf body is malformed: {}", what));
+}
+
+struct Field {
+  int number = 0;
+  Wire wire = Wire::varint;
+  uint64_t varint = 0;
+  std::string_view bytes;
+};
+
+// The fields of one message, in turn. Views into the input: nothing is copied or reserved for a length that is only claimed.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  // Nothing at the end of the message. Groups are skipped: no type of the API has one.
+  Result<std::optional<Field>> next() {
+    while (!rest_.empty()) {
+      TRY(const uint64_t tag, varint());
+      Field field;
+      if (tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return malformed("a field number is out of range");
+      field.number = static_cast<int>(tag >> 3);
+      field.wire = static_cast<Wire>(tag & 7);
+      if (field.wire == Wire::group) {
+        CHECK_OK(skip_group(field.number));
+        continue;
+      }
+      CHECK_OK(content(field));
+      return field;
+    }
+    return std::nullopt;
+  }
+
+  // A single varint: the elements of a packed list.
+  Result<uint64_t> varint() {
+    uint64_t value = 0;
+    for (size_t i = 0; i < 10; ++i) {
+      if (i >= rest_.size()) return malformed("it ends within a number");
+      const auto byte = static_cast<uint8_t>(rest_[i]);
+      if (i == 9 && byte > 1) return malformed("a number has more than 64 bits");
+      value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
+      if (byte < 0x80) {
+        rest_.remove_prefix(i + 1);
+        return value;
+      }
+    }
+    return malformed("a number has more than 64 bits");
+  }
+
+  bool empty() const { return rest_.empty(); }
+
+ private:
+  Result<void> content(Field& field) {
+    if (field.wire == Wire::varint) {
+      TRY(field.varint, varint());
+      return {};
+    }
+    size_t size = 0;
+    if (field.wire == Wire::bytes) {
+      TRY(const uint64_t length, varint());
+      if (length > rest_.size()) return malformed("a length is beyond its end");
+      size = static_cast<size_t>(length);
+    } else if (field.wire == Wire::fixed64 || field.wire == Wire::fixed32) {
+      size = field.wire == Wire::fixed64 ? 8 : 4;
+      if (size > rest_.size()) return malformed("it ends within a number");
+    } else {
+      return malformed(fmt::format("wire type {}", static_cast<int>(field.wire)));
+    }
+    field.bytes = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return {};
+  }
+
+  Result<void> skip_group(int number) {
+    std::vector<int> open{number};
+    while (!open.empty()) {
+      if (rest_.empty()) return malformed("it ends within a group");
+      TRY(const uint64_t tag, varint());
+      Field field;
+      field.number = static_cast<int>(tag >> 3 & 0x1fffffff);
+      field.wire = static_cast<Wire>(tag & 7);
+      if (field.wire == Wire::end_group) {
+        if (open.back() != field.number) return malformed("a group ends that did not begin");
+        open.pop_back();
+      } else if (field.wire == Wire::group) {
+        if (open.size() >= kMaxGroups) return malformed("groups are nested too deep");
+        open.push_back(field.number);
+      } else {
+        CHECK_OK(content(field));
+      }
+    }
+    return {};
+  }
+
+  std::string_view rest_;
+};
+
+std::unexpected<base::Error> wrong_wire(const Field& field, std::string_view name) {
+  return base::fail(Reason::bad_request, fmt::format("proto: wrong wireType = {} for field {}", static_cast<int>(field.wire), name));
+}
+
+Result<Value> read_text(std::string_view bytes, std::string_view name) {
+  if (base::valid_utf8_prefix(bytes) != bytes.size()) return malformed(fmt::format("field {} is not valid UTF-8", name));
+  return Value(bytes);
+}
+
+// Time and MicroTime: seconds = 1, nanos = 2; empty is no time.
+Result<Value> read_time(std::string_view bytes, bool micro) {
+  if (bytes.empty()) return Value();
+  int64_t seconds = 0, nanos = 0;
+  Reader reader(bytes);
+  while (true) {
+    TRY(const auto field, reader.next());
+    if (!field) break;
+    if (field->wire != Wire::varint) continue;
+    if (field->number == 1) seconds = static_cast<int64_t>(field->varint);
+    if (field->number == 2) nanos = static_cast<int64_t>(field->varint);
+  }
+  constexpr int64_t kFirst = -62'135'596'800, kLast = 253'402'300'799;  // years 1 to 9999
+  if (seconds < kFirst || seconds > kLast || nanos < 0 || nanos > 999'999'999) return malformed("a time is out of range");
+  // The clock's 64 bits of nanoseconds do not reach that far.
+  constexpr int64_t kClock = 9'223'372'035;
+  if (seconds < -kClock || seconds > kClock) return malformed("a time is out of range");
+  const base::Time time{std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanos)};
+  return Value(micro ? base::format_micro_time(time) : base::format_time(time));
+}
+
+// IntOrString: type = 1 (0: number, 1: text), intVal = 2, strVal = 3.
+Result<Value> read_int_or_string(std::string_view bytes) {
+  uint64_t type = 0;
+  int64_t number = 0;
+  std::string_view text;
+  Reader reader(bytes);
+  while (true) {
+    TRY(const auto field, reader.next());
+    if (!field) break;
+    if (field->number == 1 && field->wire == Wire::varint) type = field->varint;
+    if (field->number == 2 && field->wire == Wire::varint) number = static_cast<int32_t>(field->varint);
+    if (field->number == 3 && field->wire == Wire::bytes) text = field->bytes;
+  }
+  if (type == 1) return read_text(text, "strVal");
+  return Value(number);
+}
+
+// The first field of a message that is one field only: Quantity, FieldsV1, RawExtension.
+Result<std::string_view> read_wrapped(std::string_view bytes) {
+  std::string_view out;
+  Reader reader(bytes);
+  while (true) {
+    TRY(const auto field, reader.next());
+    if (!field) return out;
+    if (field->number == 1 && field->wire == Wire::bytes) out = field->bytes;
+  }
+}
+
+bool is_scalar_varint(const Schema& schema) {
+  return schema.type == Schema::Type::integer || schema.type == Schema::Type::boolean;
+}
+
+Value varint_value(const Schema& schema, uint64_t raw) {
+  if (schema.type == Schema::Type::boolean) return raw != 0;
+  return schema.format == "int32" ? static_cast<int64_t>(static_cast<int32_t>(raw)) : static_cast<int64_t>(raw);
+}
+
+// How often one property of a message was seen, for lists and maps that come in pieces.
+class MessageReader {
+ public:
+  explicit MessageReader(const Schema& schema) : schema_(schema), slots_(schema.properties.size()) {}
+
+  Result<void> read(std::string_view bytes, int inside = 0) {
+    Reader reader(bytes);
+    while (true) {
+      TRY(const auto field, reader.next());
+      if (!field) return {};
+      CHECK_OK(take(*field, inside));
+    }
+  }
+
+  Value finish() {
+    base::Object out;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const Schema::Property& property = schema_.properties[i];
+      if (slots_[i].is_null() || (!property.keeps_zero && is_zero(property, slots_[i]))) continue;
+      out.append(property.name, std::move(slots_[i]));
+    }
+    return out;
+  }
+
+ private:
+  static bool is_zero(const Schema::Property& property, const Value& value) {
+    if (property.schema->type == Schema::Type::object || property.schema->type == Schema::Type::any) return false;
+    if (const auto* text = value.if_string()) return text->empty();
+    if (value.is_number()) return value.as_int() == 0;
+    return value.is_bool() && !value.as_bool();
+  }
+
+  Result<void> take(const Field& field, int inside) {
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const Schema::Property& property = schema_.properties[i];
+      if (property.proto_inside == inside && property.proto == field.number) return set(property, field, slots_[i]);
+      if (inside == 0 && property.proto_inside == field.number) {
+        if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
+        return read(field.bytes, property.proto_inside);
+      }
+    }
+    return {};  // of a newer version
+  }
+
+  Result<void> set(const Schema::Property& property, const Field& field, Value& slot) {
+    const Schema& schema = *property.schema;
+    if (schema.type == Schema::Type::array) return append(property, field, slot.array());
+    if (schema.type == Schema::Type::map) return insert(property, field, slot.object());
+    if (is_scalar_varint(schema)) {
+      if (field.wire != Wire::varint) return wrong_wire(field, property.name);
+      slot = varint_value(schema, field.varint);
+      return {};
+    }
+    if (schema.type == Schema::Type::number) {
+      if (field.wire != Wire::fixed64) return wrong_wire(field, property.name);
+      double number;
+      std::copy_n(field.bytes.data(), sizeof number, reinterpret_cast<char*>(&number));
+      slot = Value(number);
+      return {};
+    }
+    if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
+    TRY(slot, value_of(schema, field.bytes, property.name));
+    return {};
+  }
+
+  static Result<void> append(const Schema::Property& property, const Field& field, base::Array& list) {
+    const Schema& items = *property.schema->items;
+    if (is_scalar_varint(items)) {
+      if (field.wire == Wire::varint) {
+        list.push_back(varint_value(items, field.varint));
+        return {};
+      }
+      if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
+      Reader packed(field.bytes);
+      while (!packed.empty()) {
+        TRY(const uint64_t raw, packed.varint());
+        list.push_back(varint_value(items, raw));
+      }
+      return {};
+    }
+    if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
+    TRY(Value item, value_of(items, field.bytes, property.name));
+    list.push_back(std::move(item));
+    return {};
+  }
+
+  static Result<void> insert(const Schema::Property& property, const Field& field, base::Object& map) {
+    if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
+    const Schema& items = *property.schema->items;
+    std::string_view key, value;
+    Reader reader(field.bytes);
+    while (true) {
+      TRY(const auto part, reader.next());
+      if (!part) break;
+      if (part->wire != Wire::bytes) return wrong_wire(*part, property.name);
+      if (part->number == 1) key = part->bytes;
+      if (part->number == 2) value = part->bytes;
+    }
+    TRY(const Value name, read_text(key, property.name));
+    TRY(Value content, value_of(items, value, property.name));
+    map.append(std::string(name.as_string()), std::move(content));  // double keys are sorted out by remove_doubles
+    return {};
+  }
+
+  static Result<Value> value_of(const Schema& schema, std::string_view bytes, std::string_view name) {
+    switch (schema.type) {
+      case Schema::Type::object: return message(schema, bytes);
+      case Schema::Type::string: return read_text(bytes, name);
+      case Schema::Type::bytes: return Value(base::base64_encode(bytes));
+      case Schema::Type::time: return read_time(bytes, false);
+      case Schema::Type::micro_time: return read_time(bytes, true);
+      case Schema::Type::int_or_string: return read_int_or_string(bytes);
+      case Schema::Type::quantity: {
+        TRY(const std::string_view text, read_wrapped(bytes));
+        return read_text(text.empty() ? "0" : text, name);
+      }
+      case Schema::Type::any: {
+        TRY(const std::string_view json, read_wrapped(bytes));
+        if (json.empty()) return Value();
+        return base::parse_json(json);
+      }
+      default: return malformed(fmt::format("field {} has no protobuf form here", name));
+    }
+  }
+
+ public:
+  static Result<Value> message(const Schema& schema, std::string_view bytes) {
+    MessageReader reader(schema);
+    CHECK_OK(reader.read(bytes));
+    reader.remove_doubles();
+    return reader.finish();
+  }
+
+ private:
+  // Of entries of a map with the same key the last one counts. Sorted, not searched: a body may hold a million of them.
+  void remove_doubles() {
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      auto* map = schema_.properties[i].schema->type == Schema::Type::map ? slots_[i].if_object() : nullptr;
+      if (!map) continue;
+      std::vector<base::Member> entries(std::make_move_iterator(map->begin()), std::make_move_iterator(map->end()));
+      std::map<std::string_view, size_t> last;
+      for (size_t k = 0; k < entries.size(); ++k) last[entries[k].key] = k;
+      base::Object out;
+      out.reserve(last.size());
+      for (const auto& [key, k] : last) out.append(std::string(key), std::move(entries[k].value));
+      *map = std::move(out);
+    }
+  }
+
+  const Schema& schema_;
+  std::vector<Value> slots_;
+};
+
+struct Envelope {
+  std::string_view api_version, kind, raw, encoding, content_type;
+};
+
+// runtime.Unknown: typeMeta = 1 (apiVersion = 1, kind = 2), raw = 2, contentEncoding = 3, contentType = 4.
+Result<Envelope> read_envelope(std::string_view bytes) {
+  Envelope out;
+  std::string_view type;
+  Reader reader(bytes);
+  while (true) {
+    TRY(const auto field, reader.next());
+    if (!field) break;
+    if (field->number > 4) continue;
+    if (field->wire != Wire::bytes) return wrong_wire(*field, "Unknown");
+    std::string_view* places[] = {&type, &out.raw, &out.encoding, &out.content_type};
+    *places[field->number - 1] = field->bytes;
+  }
+  Reader types(type);
+  while (true) {
+    TRY(const auto field, types.next());
+    if (!field) return out;
+    if (field->wire != Wire::bytes) continue;
+    if (field->number == 1) out.api_version = field->bytes;
+    if (field->number == 2) out.kind = field->bytes;
+  }
+}
+
+}  // namespace
+
+bool has_protobuf(const Kind& kind) {
+  return std::ranges::any_of(kind.schema->properties, [](const Schema::Property& p) { return p.proto > 0; });
+}
+
+Result<Value> decode_protobuf(const Kind& kind, std::string_view bytes) {
+  if (!bytes.starts_with(kMagic)) {
+    return base::fail(Reason::bad_request, "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
+  }
+  TRY(const Envelope envelope, read_envelope(bytes.substr(kMagic.size())));
+  if (!envelope.encoding.empty()) return malformed("the content has an encoding, and none is known");
+  if (!envelope.content_type.empty() && envelope.content_type != kProtobufMediaType) {
+    return malformed("the envelope holds something else than protobuf");
+  }
+  TRY(Value api_version, read_text(envelope.api_version, "apiVersion"));
+  TRY(Value name, read_text(envelope.kind, "kind"));
+  const bool other_kind = (!name.as_string().empty() && name.as_string() != kind.kind);
+  // The message of another kind means nothing by these field numbers: the caller refuses it by its names.
+  Value object{base::Object()};
+  if (!other_kind) {
+    TRY(object, MessageReader::message(*kind.schema, envelope.raw));
+  }
+  base::Object out;
+  if (!name.as_string().empty()) out.append("kind", std::move(name));
+  if (!api_version.as_string().empty()) out.append("apiVersion", std::move(api_version));
+  for (auto& [key, value] : object.object()) out.append(key, std::move(value));
+  return out;
+}
+
+// ---- writing
+
+namespace {
+
+void put_varint(std::string& out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+
+void put_tag(std::string& out, int number, Wire wire) {
+  put_varint(out, static_cast<uint64_t>(number) << 3 | static_cast<uint64_t>(wire));
+}
+
+void put_bytes(std::string& out, int number, std::string_view bytes) {
+  put_tag(out, number, Wire::bytes);
+  put_varint(out, bytes.size());
+  out += bytes;
+}
+
+void put_number(std::string& out, int number, int64_t value) {
+  put_tag(out, number, Wire::varint);
+  put_varint(out, static_cast<uint64_t>(value));
+}
+
+std::string wrapped(std::string_view bytes) {
+  std::string out;
+  put_bytes(out, 1, bytes);
+  return out;
+}
+
+std::string time_bytes(std::string_view text) {
+  std::string out;
+  const auto time = base::parse_time(text);
+  if (!time) return out;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*time);
+  put_number(out, 1, seconds.time_since_epoch().count());
+  put_number(out, 2, (*time - seconds).count());
+  return out;
+}
+
+std::string int_or_string_bytes(const Value& value) {
+  std::string out;
+  put_number(out, 1, value.is_string() ? 1 : 0);
+  put_number(out, 2, static_cast<int32_t>(value.int_or(0)));
+  put_bytes(out, 3, value.as_string());
+  return out;
+}
+
+std::string message_bytes(const Schema& schema, const Value& value);
+
+std::string value_bytes(const Schema& schema, const Value& value) {
+  switch (schema.type) {
+    case Schema::Type::object: return message_bytes(schema, value);
+    case Schema::Type::bytes: return base::base64_decode(value.as_string()).value_or("");
+    case Schema::Type::time:
+    case Schema::Type::micro_time: return time_bytes(value.as_string());
+    case Schema::Type::int_or_string: return int_or_string_bytes(value);
+    case Schema::Type::quantity: return wrapped(value.as_string());
+    case Schema::Type::any: return wrapped(base::write_json(value));
+    default: return std::string(value.as_string());
+  }
+}
+
+void put_value(std::string& out, int number, const Schema& schema, const Value& value) {
+  switch (schema.type) {
+    case Schema::Type::boolean: return put_number(out, number, value.as_bool());
+    case Schema::Type::integer: return put_number(out, number, value.int_or(0));
+    case Schema::Type::number: {
+      const double real = value.as_double().value_or(0);
+      put_tag(out, number, Wire::fixed64);
+      out.append(reinterpret_cast<const char*>(&real), sizeof real);
+      return;
+    }
+    case Schema::Type::array:
+      for (const Value& item : value.as_array()) put_value(out, number, *schema.items, item);
+      return;
+    case Schema::Type::map:
+      for (const auto& [key, member] : value.as_object()) {
+        std::string entry = wrapped(key);
+        put_value(entry, 2, *schema.items, member);
+        put_bytes(out, number, entry);
+      }
+      return;
+    default: put_bytes(out, number, value_bytes(schema, value));
+  }
+}
+
+// Fields in ascending order; those of an inlined struct in a message of their own, at its number.
+std::string message_bytes(const Schema& schema, const Value& value) {
+  std::map<int, std::string> fields, inlined;
+  for (const Schema::Property& property : schema.properties) {
+    const Value& member = value[property.name];
+    if (property.proto == 0 || member.is_null()) continue;
+    if (property.proto_inside == 0) put_value(fields[property.proto], property.proto, *property.schema, member);
+    else put_value(inlined[property.proto_inside], property.proto, *property.schema, member);
+  }
+  for (const auto& [number, bytes] : inlined) put_bytes(fields[number], number, bytes);
+  std::string out;
+  for (const auto& [number, bytes] : fields) out += bytes;
+  return out;
+}
+
+}  // namespace
+
+std::string encode_protobuf(const Kind& kind, const Value& object) {
+  std::string type, out(kMagic);
+  put_bytes(type, 1, kind.api_version());
+  put_bytes(type, 2, kind.kind);
+  put_bytes(out, 1, type);
+  put_bytes(out, 2, message_bytes(*kind.schema, object));
+  put_bytes(out, 3, "");
+  put_bytes(out, 4, "");
+  return out;
+}
+
+}  // namespace api
