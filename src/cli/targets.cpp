@@ -52,7 +52,14 @@ base::Result<std::string> read_input(const std::string& file) {
 
 base::Result<void> add_documents(const std::string& file, std::vector<Manifest>& out) {
   TRY(std::string text, read_input(file));
-  auto documents = base::parse_yaml_stream(text);
+  base::Result<std::vector<Value>> documents;
+  if (base::trim(text).starts_with('{')) {
+    // JSON is not quite YAML: libyaml refuses surrogate pairs.
+    auto one = base::parse_json(text);
+    documents = one ? base::Result<std::vector<Value>>({std::move(*one)}) : std::unexpected(std::move(one).error());
+  } else {
+    documents = base::parse_yaml_stream(text);
+  }
   if (!documents) return usage(fmt::format("error parsing {}: {}", file == "-" ? "STDIN" : file, documents.error().message));
   for (Value& document : *documents) {
     std::string source = file == "-" ? "STDIN" : file;
