@@ -83,7 +83,7 @@ class ResponderHandle final : public Responder {
  public:
   explicit ResponderHandle(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   ~ResponderHandle() override {
-    if (answered_.load()) return;
+    if (answered_.load() || exchange_->closed()) return;
     base::log_error("net", "a handler gave no answer to a request: answering 500");
     post(exchange_, Op::answer, nullptr,
          std::make_unique<Response>(failure_response(500, "the request was dropped without an answer")));

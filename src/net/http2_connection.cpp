@@ -112,6 +112,7 @@ class Http2Connection final : public Protocol {
   Stream* find(int32_t id);
   void take_field(Stream& stream, std::string_view name, std::string_view value);
   void take_frame(const nghttp2_frame* frame);
+  void count_flood(std::string_view what);
   void request_head(Stream& stream, bool ended);
   void request_ended(Stream& stream);
   void refuse(Stream& stream, int status, std::string_view text);
@@ -124,6 +125,7 @@ class Http2Connection final : public Protocol {
   nghttp2_session* session_ = nullptr;
   std::unordered_map<int32_t, std::unique_ptr<Stream>> streams_;
   Bucket floods_;
+  bool terminated_ = false;
   size_t request_bytes_ = 0;  // bodies being collected
   size_t stream_bytes_ = 0;   // of streams, waiting for window or output
   int streaming_ = 0;         // streams with a BodyStream
@@ -258,10 +260,14 @@ void Http2Connection::take_frame(const nghttp2_frame* frame) {
       break;
     default: break;
   }
-  if (!floods_.take()) {
-    base::log_warning("net", "{}: too many HTTP/2 control frames", link_.peer().address);
-    nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
-  }
+  count_flood("control frames");
+}
+
+void Http2Connection::count_flood(std::string_view what) {
+  if (floods_.take() || terminated_) return;
+  terminated_ = true;
+  base::log_warning("net", "{}: too many HTTP/2 {}", link_.peer().address, what);
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 void Http2Connection::request_head(Stream& stream, bool ended) {
@@ -322,7 +328,7 @@ void Http2Connection::request_ended(Stream& stream) {
   link_.handle(std::move(stream.request), stream.exchange);
 }
 
-int Http2Connection::stream_closed(nghttp2_session* session, int32_t id, uint32_t error_code, void* user_data) {
+int Http2Connection::stream_closed(nghttp2_session*, int32_t id, uint32_t error_code, void* user_data) {
   Http2Connection& self = of(user_data);
   const auto it = self.streams_.find(id);
   if (it == self.streams_.end()) return 0;
@@ -334,10 +340,7 @@ int Http2Connection::stream_closed(nghttp2_session* session, int32_t id, uint32_
   if (stream->exchange && !stream->answered) --self.in_handler_;
   if (stream->exchange) stream->exchange->close();
   // Opening and resetting costs the peer nothing and us a request (CVE-2023-44487).
-  if (error_code != NGHTTP2_NO_ERROR && !self.floods_.take()) {
-    base::log_warning("net", "{}: too many HTTP/2 stream resets", self.link_.peer().address);
-    nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
-  }
+  if (error_code != NGHTTP2_NO_ERROR) self.count_flood("stream resets");
   self.update_deadline();
   return 0;
 }

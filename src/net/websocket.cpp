@@ -22,6 +22,7 @@ bool is_close_code(int code) {
 }  // namespace
 
 struct WebSocketCodec::Machine {
+  Role role = Role::server;
   wslay_event_context_ptr context = nullptr;
   std::string_view input;
   std::string output;
@@ -72,6 +73,7 @@ struct WebSocketCodec::Machine {
 };
 
 WebSocketCodec::WebSocketCodec(Role role, size_t max_message) : machine_(std::make_unique<Machine>()) {
+  machine_->role = role;
   wslay_event_callbacks callbacks{};
   callbacks.recv_callback = Machine::on_recv;
   callbacks.send_callback = Machine::on_send;
@@ -89,11 +91,17 @@ WebSocketCodec::~WebSocketCodec() { wslay_event_context_free(machine_->context);
 
 void WebSocketCodec::feed(std::string_view bytes) {
   Machine& machine = *machine_;
+  if (machine.broken) return;
   machine.input = bytes;
   while (!machine.input.empty() && !machine.broken && wslay_event_want_read(machine.context)) {
     if (wslay_event_recv(machine.context) != 0) machine.broken = true;
   }
   machine.input = {};
+  if (machine.broken) {  // a frame that could not even be delimited: wslay would close without a code
+    machine.output += machine.role == Role::server ? std::string_view("\x88\x02\x03\xea", 4)
+                                                   : std::string_view("\x88\x82\0\0\0\0\x03\xea", 8);
+    return;
+  }
   if (machine.too_many_fragments) {
     close(1008, "too many fragments in one message");
     wslay_event_shutdown_read(machine.context);

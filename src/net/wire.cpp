@@ -121,7 +121,8 @@ std::string names_of(X509* certificate) {
 base::Error tls_failure(SSL* ssl, const std::string& server_name) {
   const long verdict = SSL_get_verify_result(ssl);
   const std::string prefix = "tls: failed to verify certificate: x509: ";
-  X509Ptr certificate(SSL_get1_peer_certificate(ssl));
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl);  // the peer certificate itself is not kept on failure
+  X509* certificate = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : nullptr;
   const unsigned long code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
@@ -133,7 +134,7 @@ base::Error tls_failure(SSL* ssl, const std::string& server_name) {
       case X509_V_ERR_HOSTNAME_MISMATCH:
       case X509_V_ERR_IP_ADDRESS_MISMATCH:
         return unreachable(fmt::format("{}certificate is valid for {}, not {}", prefix,
-                                       certificate ? names_of(certificate.get()) : "another name", server_name));
+                                       certificate ? names_of(certificate) : "another name", server_name));
       case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
       case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
