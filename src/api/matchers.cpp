@@ -1,4 +1,4 @@
-#include "api/selectors.hpp"
+#include "api/matchers.hpp"
 
 #include <fmt/format.h>
 
@@ -65,7 +65,7 @@ std::vector<Token> scan(std::string_view text) {
   return out;
 }
 
-using Operator = LabelSelector::Operator;
+using Operator = LabelMatcher::Operator;
 
 struct ParsedRequirement {
   std::string key;
@@ -210,13 +210,13 @@ Value strings_value(const std::vector<std::string>& values) {
 
 }  // namespace
 
-LabelSelector LabelSelector::nothing() {
-  LabelSelector out;
+LabelMatcher LabelMatcher::nothing() {
+  LabelMatcher out;
   out.nothing_ = true;
   return out;
 }
 
-Result<LabelSelector::Requirement> LabelSelector::make_requirement(std::string key, Operator op,
+Result<LabelMatcher::Requirement> LabelMatcher::make_requirement(std::string key, Operator op,
                                                                    std::vector<std::string> values) {
   std::vector<FieldError> errors;
   if (auto wrong = base::check_qualified_name(key); !wrong.empty())
@@ -259,8 +259,8 @@ Result<LabelSelector::Requirement> LabelSelector::make_requirement(std::string k
   return Requirement{std::move(key), op, std::move(values)};
 }
 
-Result<LabelSelector> LabelSelector::parse(std::string_view text) {
-  LabelSelector out;
+Result<LabelMatcher> LabelMatcher::parse(std::string_view text) {
+  LabelMatcher out;
   Parser parser(text);
   TRY(auto parsed, parser.parse([&](ParsedRequirement& one) -> Result<void> {
     TRY(auto requirement, make_requirement(one.key, one.op, one.values));
@@ -272,17 +272,17 @@ Result<LabelSelector> LabelSelector::parse(std::string_view text) {
   return out;
 }
 
-LabelSelector LabelSelector::from_map(const Value& map) {
-  LabelSelector out;
+LabelMatcher LabelMatcher::from_map(const Value& map) {
+  LabelMatcher out;
   for (const auto& [key, value] : map.as_object())
     out.requirements_.push_back({key, Operator::equals, {std::string(value.as_string())}});
   std::ranges::sort(out.requirements_, {}, &Requirement::key);
   return out;
 }
 
-Result<LabelSelector> LabelSelector::from_object(const Value& selector) {
+Result<LabelMatcher> LabelMatcher::from_object(const Value& selector) {
   if (selector.is_null()) return nothing();
-  LabelSelector out;
+  LabelMatcher out;
   for (const auto& [key, value] : selector["matchLabels"].as_object()) {
     TRY(auto requirement, make_requirement(key, Operator::equals, {std::string(value.as_string())}));
     out.requirements_.push_back(std::move(requirement));
@@ -305,7 +305,7 @@ Result<LabelSelector> LabelSelector::from_object(const Value& selector) {
   return out;
 }
 
-bool LabelSelector::holds(const Requirement& requirement, std::optional<std::string_view> value) {
+bool LabelMatcher::holds(const Requirement& requirement, std::optional<std::string_view> value) {
   auto listed = [&] { return std::ranges::find(requirement.values, *value) != requirement.values.end(); };
   switch (requirement.op) {
     case Operator::equals:
@@ -325,7 +325,7 @@ bool LabelSelector::holds(const Requirement& requirement, std::optional<std::str
   return false;
 }
 
-bool LabelSelector::matches(const Value& labels) const {
+bool LabelMatcher::matches(const Value& labels) const {
   if (nothing_) return false;
   for (const auto& requirement : requirements_) {
     const Value* found = labels.is_object() ? labels.as_object().find(requirement.key) : nullptr;
@@ -336,21 +336,25 @@ bool LabelSelector::matches(const Value& labels) const {
   return true;
 }
 
-bool LabelSelector::matches(const Lookup& lookup) const {
+bool LabelMatcher::matches(const Lookup& lookup) const {
   if (nothing_) return false;
   return std::ranges::all_of(requirements_, [&](const auto& one) { return holds(one, lookup(one.key)); });
 }
 
-std::string LabelSelector::text() const {
+std::string LabelMatcher::text() const {
   std::string out;
+  // "(,)" is the set of the empty value alone: "()" would be no set.
+  auto set = [](const std::vector<std::string>& values) {
+    return values == std::vector<std::string>{""} ? std::string(",") : base::join(values, ",");
+  };
   for (const auto& one : requirements_) {
     if (!out.empty()) out += ',';
     std::string first = one.values.empty() ? "" : one.values[0];
     switch (one.op) {
       case Operator::equals: out += one.key + "=" + first; break;
       case Operator::not_equals: out += one.key + "!=" + first; break;
-      case Operator::in: out += one.key + " in (" + base::join(one.values, ",") + ")"; break;
-      case Operator::not_in: out += one.key + " notin (" + base::join(one.values, ",") + ")"; break;
+      case Operator::in: out += one.key + " in (" + set(one.values) + ")"; break;
+      case Operator::not_in: out += one.key + " notin (" + set(one.values) + ")"; break;
       case Operator::exists: out += one.key; break;
       case Operator::not_exists: out += "!" + one.key; break;
       case Operator::greater: out += one.key + ">" + first; break;
@@ -412,8 +416,8 @@ std::string escape(std::string_view text) {
 
 }  // namespace
 
-Result<FieldSelector> FieldSelector::parse(std::string_view text) {
-  FieldSelector out;
+Result<FieldMatcher> FieldMatcher::parse(std::string_view text) {
+  FieldMatcher out;
   for (std::string_view term : split_terms(text)) {
     if (term.empty()) continue;
     size_t at = 0;
@@ -434,18 +438,18 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
   return out;
 }
 
-bool FieldSelector::matches(const Lookup& lookup) const {
+bool FieldMatcher::matches(const Lookup& lookup) const {
   return std::ranges::all_of(requirements_,
                              [&](const auto& one) { return (lookup(one.field) == one.value) != one.negated; });
 }
 
-std::optional<std::string> FieldSelector::required_value(std::string_view field) const {
+std::optional<std::string> FieldMatcher::required_value(std::string_view field) const {
   for (const auto& one : requirements_)
     if (one.field == field && !one.negated) return one.value;
   return std::nullopt;
 }
 
-std::string FieldSelector::text() const {
+std::string FieldMatcher::text() const {
   std::string out;
   for (const auto& one : requirements_) {
     if (!out.empty()) out += ',';
