@@ -18,6 +18,7 @@ struct Config {
   std::string pod_cidr = "10.244.0.0/16";
   std::string service_cidr = "10.96.0.0/16";
   std::string table = "sampan";  // the one nftables table that is ours
+  std::string zone = {};         // topology.kubernetes.io/zone of this node; "": hints for zones are passed over
 };
 
 class Proxy {

@@ -1,0 +1,268 @@
+// Which endpoints a Service port has, by the rules of kube-proxy, and what the table makes of Services that come and go.
+#include "proxy/table.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "proxy/simulate.hpp"
+
+namespace proxy {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+api::Service service(const std::string& ip, std::vector<std::tuple<std::string, std::string, int>> ports) {
+  api::Service s;
+  s.metadata.namespace_ = "default";
+  s.metadata.name = "web";
+  s.spec.type = "ClusterIP";
+  s.spec.cluster_ip = ip;
+  s.spec.cluster_ips = {ip};
+  for (auto& [name, protocol, number] : ports) {
+    api::ServicePort p;
+    p.name = name;
+    p.protocol = protocol;
+    p.port = number;
+    s.spec.ports.push_back(p);
+  }
+  return s;
+}
+
+struct State {
+  std::optional<bool> ready, serving, terminating;
+};
+api::EndpointSlice slice(std::vector<std::tuple<std::string, std::string, int>> ports,
+                         std::vector<std::pair<std::string, State>> endpoints) {
+  api::EndpointSlice s;
+  s.address_type = "IPv4";
+  for (auto& [name, protocol, number] : ports) {
+    api::EndpointSlicePort p;
+    p.name = name;
+    p.protocol = protocol;
+    p.port = number;
+    s.ports.push_back(p);
+  }
+  for (auto& [address, state] : endpoints) {
+    api::Endpoint e;
+    e.addresses = {address};
+    e.conditions = api::EndpointConditions{state.ready, state.serving, state.terminating};
+    e.node_name = address.starts_with("10.244.1.") ? "other" : "here";
+    s.endpoints.push_back(e);
+  }
+  return s;
+}
+Slices slices(std::vector<api::EndpointSlice> list) {
+  Slices out;
+  for (auto& s : list) out.push_back(std::make_shared<const api::EndpointSlice>(std::move(s)));
+  return out;
+}
+std::vector<std::string> endpoints(const Route& route) {
+  std::vector<std::string> out;
+  for (const auto& e : route.endpoints) out.push_back(format_address(e.address) + ":" + std::to_string(e.port));
+  return out;
+}
+std::vector<std::string> planned(const api::Service& s, std::vector<api::EndpointSlice> list) {
+  auto plan = plan_service(s, slices(std::move(list)), {"here", "zone-a"});
+  return plan.empty() ? std::vector<std::string>{"nothing"} : endpoints(plan[0].second);
+}
+
+const State kReady{true, true, false}, kNot{false, false, false}, kGoing{false, true, true}, kGone{false, false, true};
+
+TEST(Plan, ready_endpoints_get_the_traffic) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 8080}}, {{"10.244.0.5", kReady}, {"10.244.0.6", kNot}, {"10.244.0.7", kReady}})}),
+              ElementsAre("10.244.0.5:8080", "10.244.0.7:8080"));
+}
+
+TEST(Plan, conditions_that_are_not_told_are_good) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 8080}}, {{"10.244.0.5", {}}})}), ElementsAre("10.244.0.5:8080"));
+}
+
+TEST(Plan, terminating_ones_serve_only_when_nobody_is_ready) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}, {"10.244.0.6", kGoing}})}),
+              ElementsAre("10.244.0.5:80"));
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kGone}, {"10.244.0.6", kGoing}, {"10.244.0.7", kNot}})}),
+              ElementsAre("10.244.0.6:80"));
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kGone}, {"10.244.0.7", kNot}})}), IsEmpty());
+}
+
+TEST(Plan, ports_meet_by_name_and_protocol_over_all_slices) {
+  auto s = service("10.96.0.1", {{"http", "TCP", 80}, {"dns", "UDP", 53}, {"other", "TCP", 81}});
+  auto plan = plan_service(s,
+                           slices({slice({{"http", "TCP", 8080}, {"dns", "UDP", 5353}, {"other", "UDP", 9}}, {{"10.244.0.5", kReady}}),
+                                   slice({{"http", "TCP", 9090}}, {{"10.244.0.6", kReady}})}),
+                           {});
+  ASSERT_EQ(plan.size(), 3u);
+  EXPECT_EQ(plan[0].first, (ServiceKey{*parse_address("10.96.0.1"), Protocol::tcp, 80}));
+  EXPECT_EQ(plan[0].second.name, "default/web:http");
+  EXPECT_THAT(endpoints(plan[0].second), ElementsAre("10.244.0.5:8080", "10.244.0.6:9090"));
+  EXPECT_EQ(plan[1].first.protocol, Protocol::udp);
+  EXPECT_THAT(endpoints(plan[1].second), ElementsAre("10.244.0.5:5353"));
+  EXPECT_THAT(endpoints(plan[2].second), IsEmpty());
+}
+
+TEST(Plan, an_endpoint_in_two_slices_counts_once_by_its_better_state) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kNot}}), slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}})}),
+              ElementsAre("10.244.0.5:80"));
+}
+
+TEST(Plan, services_without_a_cluster_ip_or_for_others_are_left_alone) {
+  auto backends = slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}});
+  EXPECT_THAT(planned(service("None", {{"", "TCP", 80}}), {backends}), ElementsAre("nothing"));
+  EXPECT_THAT(planned(service("", {{"", "TCP", 80}}), {backends}), ElementsAre("nothing"));
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  s.spec.type = "ExternalName";
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("nothing"));
+  s.spec.type = "ClusterIP";
+  s.metadata.labels[std::string(kProxyNameLabel)] = "";
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("nothing"));
+}
+
+TEST(Plan, slices_of_other_address_types_do_not_count) {
+  auto six = slice({{"", "TCP", 80}}, {{"fd00::5", kReady}});
+  six.address_type = "IPv6";
+  EXPECT_THAT(planned(service("10.96.0.1", {{"", "TCP", 80}}), {six}), IsEmpty());
+  auto dual = service("fd00::1", {{"", "TCP", 80}});
+  dual.spec.cluster_ips = {"fd00::1", "10.96.0.1"};
+  EXPECT_THAT(planned(dual, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}})}), ElementsAre("10.244.0.5:80"));
+}
+
+TEST(Plan, internal_traffic_policy_local_stays_on_the_node_or_is_dropped) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  s.spec.internal_traffic_policy = "Local";
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}, {"10.244.1.5", kReady}})}),
+              ElementsAre("10.244.0.5:80"));
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kGoing}, {"10.244.1.5", kReady}})}),
+              ElementsAre("10.244.0.5:80"));
+  auto plan = plan_service(s, slices({slice({{"", "TCP", 80}}, {{"10.244.1.5", kReady}})}), {"here", ""});
+  EXPECT_THAT(endpoints(plan[0].second), IsEmpty());
+  EXPECT_TRUE(plan[0].second.drop_when_empty);
+  plan = plan_service(s, {}, {"here", ""});
+  EXPECT_FALSE(plan[0].second.drop_when_empty);  // nobody anywhere: refused
+}
+
+TEST(Plan, hints_count_when_all_ready_endpoints_have_them_and_one_is_ours) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  auto backends = slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}, {"10.244.1.5", kReady}});
+  auto zone = [](const char* name) { return api::ForZone{name}; };
+  backends.endpoints[0].hints = api::EndpointHints{{zone("zone-b")}, {}};
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("10.244.0.5:80", "10.244.1.5:80"));
+  backends.endpoints[1].hints = api::EndpointHints{{zone("zone-a")}, {}};
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("10.244.1.5:80"));
+  backends.endpoints[1].hints = api::EndpointHints{{zone("zone-c")}, {}};
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("10.244.0.5:80", "10.244.1.5:80"));
+  backends.endpoints[0].hints->for_nodes = {api::ForNode{"here"}};
+  backends.endpoints[1].hints->for_nodes = {api::ForNode{"other"}};
+  EXPECT_THAT(planned(s, {backends}), ElementsAre("10.244.0.5:80"));
+}
+
+TEST(Plan, affinity_has_the_timeout_of_the_service) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 0u);
+  s.spec.session_affinity = "ClientIP";
+  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 10'800u);
+  s.spec.session_affinity_config = api::SessionAffinityConfig{api::ClientIPConfig{60}};
+  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 60u);
+}
+
+Endpoint at(int n) { return {static_cast<Address>(n), 80, false}; }
+
+TEST(KeepPlaces, survivors_stay_and_holes_are_filled) {
+  Route before, after;
+  before.endpoints = {at(5), at(1), at(3), at(4)};
+  after.endpoints = {at(1), at(3), at(5), at(7)};
+  keep_places(before, after);
+  EXPECT_THAT(after.endpoints, ElementsAre(at(5), at(1), at(3), at(7)));
+  Route fewer;
+  fewer.endpoints = {at(3), at(7)};
+  keep_places(after, fewer);
+  EXPECT_THAT(fewer.endpoints, ElementsAre(at(3), at(7)));
+}
+
+TEST(KeepPlaces, never_loses_or_doubles_one) {
+  std::mt19937 random(3);
+  Route route;
+  for (int round = 0; round < 2000; ++round) {
+    Route next;
+    std::set<Endpoint> wanted;
+    for (int n = 0; n < 12; ++n)
+      if (random() % 2) wanted.insert(at(n));
+    next.endpoints.assign(wanted.begin(), wanted.end());
+    keep_places(route, next);
+    ASSERT_EQ(std::set(next.endpoints.begin(), next.endpoints.end()), wanted);
+    ASSERT_EQ(next.endpoints.size(), wanted.size());
+    for (size_t i = 0; i < std::min(route.endpoints.size(), next.endpoints.size()); ++i)
+      if (wanted.contains(route.endpoints[i])) {
+        ASSERT_EQ(next.endpoints[i], route.endpoints[i]);
+      }
+    route = next;
+  }
+}
+
+ServiceKey key(int n) { return {static_cast<Address>(n), Protocol::tcp, 80}; }
+Route named(const std::string& name) {
+  Route r;
+  r.name = name;
+  return r;
+}
+
+TEST(TableBuilder, two_services_with_one_address_follow_one_another) {
+  TableBuilder builder;
+  builder.set("default/b", {{key(1), named("b")}});
+  builder.set("default/a", {{key(1), named("a")}, {key(2), named("a")}});
+  EXPECT_EQ(builder.table().routes.at(key(1))->name, "a");
+  builder.set("default/a", {{key(2), named("a")}});
+  EXPECT_EQ(builder.table().routes.at(key(1))->name, "b");
+  builder.set("default/b", {});
+  EXPECT_FALSE(builder.table().routes.contains(key(1)));
+  builder.set("default/a", {});
+  EXPECT_TRUE(builder.table().routes.empty());
+}
+
+TEST(TableBuilder, what_did_not_change_is_the_same_object) {
+  TableBuilder builder;
+  builder.set("default/a", {{key(1), named("a")}});
+  auto before = builder.table().routes.at(key(1));
+  builder.set("default/a", {{key(1), named("a")}});
+  EXPECT_EQ(builder.table().routes.at(key(1)), before);
+}
+
+TEST(Simulate, verdicts) {
+  Networks networks{*parse_network("10.244.0.0/16"), *parse_network("10.96.0.0/16")};
+  Table table;
+  Route route;
+  route.endpoints = {{*parse_address("10.244.0.5"), 8080, true}};
+  auto ip = *parse_address("10.96.0.1");
+  table.routes[{ip, Protocol::tcp, 80}] = std::make_shared<const Route>(route);
+  auto client = *parse_address("10.244.0.9");
+  using Kind = Verdict::Kind;
+  EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::tcp, 80}).kind, Kind::forward);
+  EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::tcp, 81}).kind, Kind::reset);
+  EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::udp, 80}).kind, Kind::unreachable);
+  EXPECT_EQ(simulate(table, networks, {client, ip + 1, Protocol::tcp, 80}).kind, Kind::reset);
+  EXPECT_EQ(simulate(table, networks, {client, client, Protocol::tcp, 80}).kind, Kind::pass);
+  EXPECT_FALSE(masquerades(networks, {client, ip, Protocol::tcp, 80}, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(networks, {*parse_address("10.244.0.5"), ip, Protocol::tcp, 80}, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80}, route.endpoints[0]));
+  EXPECT_FALSE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80, true}, route.endpoints[0]));
+}
+
+TEST(Address, texts) {
+  EXPECT_EQ(format_address(*parse_address("10.96.0.255")), "10.96.0.255");
+  EXPECT_FALSE(parse_address("None"));
+  EXPECT_FALSE(parse_address("fd00::1"));
+  EXPECT_TRUE(parse_network("0.0.0.0/0")->contains(1));
+  EXPECT_FALSE(parse_network("10.96.0.1/16"));
+  EXPECT_FALSE(parse_network("10.96.0.0"));
+  EXPECT_FALSE(parse_network("10.96.0.0/33"));
+  EXPECT_FALSE(parse_network("10.96.0.0/16")->contains(*parse_address("10.97.0.0")));
+}
+
+}  // namespace
+}  // namespace proxy
