@@ -155,7 +155,8 @@ TEST(Types, UnknownMembersAreIgnoredAndWrongOnesNamed) {
 
 TEST(Types, RequiredFieldsAreWrittenAlways) {
   EXPECT_EQ(base::write_json(api::to_value(api::Event{})),
-            R"({"kind":"Event","apiVersion":"v1","metadata":{},"involvedObject":{},"reportingComponent":"","reportingInstance":""})");
+            R"({"kind":"Event","apiVersion":"v1","metadata":{},"involvedObject":{}})");
+  EXPECT_EQ(base::write_json(api::to_value(api::OwnerReference{.kind = "Pod"})), R"({"apiVersion":"","kind":"Pod","name":"","uid":""})");
   api::Pod pod;
   pod.spec.volumes.emplace_back().name = "scratch";
   pod.spec.volumes[0].empty_dir.emplace();

@@ -44,8 +44,7 @@ bool read_fields(const base::Value& from, void* to, std::span<const CodecField> 
       const CodecField& field = fields[next];
       if (field.name != name) continue;
       if (!field.ops->read(value, moved(to, field.offset), problem)) {
-        const bool nested = !problem.starts_with('[') && !problem.starts_with(':');
-        problem.insert(0, nested ? name + "." : name);
+        problem.insert(0, "." + name);
         return false;
       }
       break;
@@ -79,7 +78,7 @@ bool all_absent(const void* from, std::span<const CodecField> fields) {
 base::Result<void> read_root(const base::Value& from, void* to, std::span<const CodecField> fields) {
   std::string problem;
   if (read_fields(from, to, fields, problem)) return {};
-  return base::fail(base::Reason::bad_request, problem.starts_with(':') ? problem.substr(2) : problem);
+  return base::fail(base::Reason::bad_request, problem.substr(problem.starts_with('.') ? 1 : 2));
 }
 
 template <>

@@ -19,7 +19,7 @@ namespace api {
 
 // Reads into, and writes from, a place of one C++ type.
 struct CodecOps {
-  // False: `problem` starts with the path below this place, or with ": " when the place itself is wrong.
+  // False: `problem` starts with the path below this place (".a[0]"), or with ": " when the place itself is wrong.
   bool (*read)(const base::Value& from, void* to, std::string& problem);
   base::Value (*write)(const void* from);
   bool (*is_absent)(const void* from);  // nothing to write, unless the field is required
