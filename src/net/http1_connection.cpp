@@ -213,13 +213,18 @@ void Http1Connection::upgrade(const Response& response) {
 // The answer is in the output: on to the next request, or goodbye.
 void Http1Connection::message_done() {
   release();
-  if (!keep_alive_ || ended_) {
+  if (!keep_alive_ || (ended_ && ahead_.empty())) {
     closing_ = true;
     link_.close_when_flushed();
     return;
   }
   link_.set_deadline(std::chrono::seconds(link_.config().idle_seconds));
-  if (!ahead_.empty()) parse(std::exchange(ahead_, {}));
+  if (ahead_.empty()) return;
+  parse(std::exchange(ahead_, {}));
+  if (ended_ && !exchange_ && !closing_) {  // half a request, and the rest will never come
+    closing_ = true;
+    link_.close_when_flushed();
+  }
 }
 
 void Http1Connection::release() {

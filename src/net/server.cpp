@@ -59,6 +59,7 @@ struct Listener {
   Listener(asio::io_context& context, int fd) : socket(context, fd), timer(context) {}
   asio::posix::stream_descriptor socket;
   asio::steady_timer timer;
+  bool starved = false;  // the last accept found no file descriptor; said once
 };
 
 // Accepts what waits. False: no more for a moment, the process or the server is full.
@@ -70,13 +71,16 @@ bool accept_some(ServerLoop& loop, Listener& listener) {
     const int fd = ::accept4(listener.socket.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+      listener.starved = false;
       tune_socket(fd);
       loop.adopt(fd, address_text(address));
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      base::log_warning("net", "accept: {}: pausing for {} ms", strerror(errno), kAcceptPause.count());
+      if (!std::exchange(listener.starved, true)) {
+        base::log_warning("net", "accept: {}: new connections wait until others end", strerror(errno));
+      }
       return false;
     }
     if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {

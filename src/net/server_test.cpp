@@ -1,6 +1,10 @@
 #include "net/server.hpp"
 
+#include <sys/resource.h>
+
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "net/test_peer.hpp"
@@ -334,6 +338,43 @@ TEST(Http1Server, AHalfClosedClientGetsItsAnswer) {
   peer.finish();
   EXPECT_NE(peer.read_to_end().find("/half?"), std::string::npos);
   EXPECT_FALSE(peer.timed_out);
+}
+
+TEST(Http1Server, AHalfClosedClientGetsAllItsAnswers) {
+  TestServer server(echo, false);
+  RawPeer peer(server.port);
+  peer.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /half HT");
+  peer.finish();
+  EXPECT_NE(peer.read_to_end().find("/2?"), std::string::npos);
+  EXPECT_FALSE(peer.timed_out);
+}
+
+TEST(Http1Server, WithoutFileDescriptorsNewConnectionsWait) {
+  const int listener = *listen_tcp("127.0.0.1", 0);
+  auto server = make_server({}, echo);
+  ASSERT_TRUE(server);
+  RawPeer peer(bound_port(listener));  // in the backlog
+  peer.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n");
+  (*server)->add_listener(listener);
+  const int next = ::dup(0);  // the lowest free one
+  ::close(next);
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto cpu = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_utime.tv_sec * 1'000'000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_sec * 1'000'000 + usage.ru_stime.tv_usec;
+  };
+  (*server)->start();
+  const long used_before = cpu();
+  pollfd nothing{-1, 0, 0};
+  ::poll(&nothing, 1, 400);
+  const long used = cpu() - used_before;
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_LT(used, 200'000) << "it must not spin";
+  EXPECT_NE(peer.read_until("/late?").find("200 OK"), std::string::npos);
 }
 
 TEST(Http1Server, SlowHeadIsCut) {
