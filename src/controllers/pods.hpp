@@ -18,16 +18,6 @@ using Labels = std::map<std::string, std::string>;
 // Every pair of the selector is among the labels. An empty selector selects everything.
 bool selects(const Labels& selector, const Labels& labels);
 
-// The pod template, or an empty one.
-inline const api::PodTemplateSpec& template_in(const api::PodTemplateSpec& pattern) { return pattern; }
-inline const api::PodTemplateSpec& template_in(const std::optional<api::PodTemplateSpec>& pattern) {
-  static const api::PodTemplateSpec kNone;
-  return pattern ? *pattern : kNone;
-}
-inline const api::PodTemplateSpec& template_of(const api::ReplicationController& rc) {
-  return template_in(rc.spec.template_);
-}
-
 // The ownerReference with controller: true, or null.
 const api::OwnerReference* controller_of(const api::ObjectMeta& metadata);
 

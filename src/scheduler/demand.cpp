@@ -10,19 +10,8 @@ namespace {
 constexpr int64_t kUnsaidCpu = 100;
 constexpr int64_t kUnsaidMemory = 200 * 1024 * 1024;
 
-// Members that the schema may have made optional or plain.
-template <class T>
-const T* if_set(const T& value) {
-  return &value;
-}
-template <class T>
-const T* if_set(const std::optional<T>& value) {
-  return value ? &*value : nullptr;
-}
-
 Amounts requests_of(const api::Container& container) {
-  const auto* resources = if_set(container.resources);
-  return resources ? amounts_of(resources->requests) : Amounts();
+  return container.resources ? amounts_of(container.resources->requests) : Amounts();
 }
 
 void add(Amounts& to, const Amounts& more) {
@@ -88,8 +77,8 @@ Demand demand_of(const api::Pod& pod) {
   }
   add(demand.requests, sidecars);
   raise(demand.requests, starting);
-  if (const auto* whole = if_set(pod.spec.resources)) {
-    for (const auto& [name, amount] : amounts_of(whole->requests)) demand.requests[name] = amount;
+  if (pod.spec.resources) {
+    for (const auto& [name, amount] : amounts_of(pod.spec.resources->requests)) demand.requests[name] = amount;
   }
   add(demand.requests, amounts_of(pod.spec.overhead));
   return demand;

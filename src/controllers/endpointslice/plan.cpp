@@ -46,7 +46,7 @@ EndpointKey key_of(const api::Endpoint& endpoint) {
 
 // Absent means ready, serving, not terminating.
 std::tuple<bool, bool, bool> conditions_of(const api::Endpoint& endpoint) {
-  const auto* c = if_set(endpoint.conditions);
+  const auto& c = endpoint.conditions;
   return {!c || c->ready.value_or(true), !c || c->serving.value_or(true), c && c->terminating.value_or(false)};
 }
 

@@ -120,7 +120,7 @@ Scaling plan_scaling(const api::ReplicationController& rc, const std::vector<Pod
 }
 
 api::Pod make_pod(const api::ReplicationController& rc) {
-  const api::PodTemplateSpec& pattern = template_of(rc);
+  const api::PodTemplateSpec& pattern = rc.spec.template_;
   api::Pod pod;
   pod.metadata.generate_name = rc.metadata.name + "-";
   pod.metadata.namespace_ = rc.metadata.namespace_;
@@ -146,7 +146,7 @@ StatusPlan plan_status(const api::ReplicationController& rc, const std::vector<P
   int64_t labelled = 0;
   int64_t ready = 0;
   int64_t available = 0;
-  const Labels& template_labels = template_of(rc).metadata.labels;
+  const Labels& template_labels = rc.spec.template_.metadata.labels;
   for (const auto& pod : owned) {
     if (selects(template_labels, pod->metadata.labels)) ++labelled;
     if (!is_ready(*pod)) continue;
