@@ -1,0 +1,34 @@
+// A node with four pods and a neighbour, as network namespaces made for one test program: packets in, what became of
+// them out. One thread; its servers run on threads of their own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "proxy/simulate.hpp"
+
+namespace packets {
+
+inline constexpr int kPods = 4;
+// "pod1".."pod4", "node", "outside".
+std::string address_of(const std::string& host);
+
+struct Seen {
+  proxy::Verdict::Kind kind = proxy::Verdict::Kind::pass;
+  std::string server;  // who answered, "address:port"
+  std::string client;  // whom it took for the client, "address"
+};
+
+class World {
+ public:
+  // Makes everything; the error says what the machine lacks.
+  static base::Result<std::unique_ptr<World>> make();
+  virtual ~World() = default;
+  virtual int node_namespace() const = 0;
+  virtual base::Result<Seen> send(const std::string& host, const std::string& to, proxy::Protocol protocol,
+                                  int port) = 0;
+};
+
+}  // namespace packets
