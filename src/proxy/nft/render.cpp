@@ -220,6 +220,8 @@ void Script::stick_chain(size_t count) {
   rule(name, "meta priority set 0:0");
   rule(name, "meta priority set ip saddr . ip daddr . meta l4proto . th dport map @affinity");
   rule(name, "meta priority . ip daddr . meta l4proto . th dport vmap @sticky_live");
+  // Its endpoint has gone: an update of the element would renew its time but not what it says.
+  rule(name, "meta l4proto {{ tcp, udp, sctp }} delete @affinity {{ ip saddr . ip daddr . meta l4proto . th dport : meta priority }}");
   for (size_t mod : {count, size_t{1}}) {
     rule(name, "meta priority set numgen random mod {} . ip daddr . meta l4proto . th dport map @sticky_slots", mod);
     rule(name, "meta priority . ip daddr . meta l4proto . th dport vmap @sticky_live");
