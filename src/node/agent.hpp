@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "client/client.hpp"
@@ -28,6 +29,9 @@ struct Config {
   std::string cluster_domain = "cluster.local";
   int max_pods = 110;
   int sync_workers = 4;
+  // Pods reach one another only when the node forwards. In a network namespace of its own the agent turns that on by
+  // itself; in the host's only when this says so.
+  bool forward_on_host = false;
 };
 
 class Agent {
