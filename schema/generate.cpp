@@ -1,5 +1,6 @@
-// Reads schema/**/*.yaml at build time and writes what the program needs of it: the C++ structs with their codecs, and
-// all schemas as one JSON text. One thread; run by CMake: generate SCHEMA_DIR OUT_DIR CODEC_FILES.
+// Reads schema/**/*.yaml at build time and writes what the program needs of it: the C++ structs with their
+// codecs, and all schemas as one JSON text. One thread; run by CMake: generate SCHEMA_DIR OUT_DIR
+// CODEC_FILES.
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
@@ -33,19 +34,19 @@ using base::Value;
 struct Model {
   std::map<std::string, Value> types;  // by name; with "openapi": the key under components/schemas
   std::map<std::string, std::string> file_of;
-  std::vector<Value> kinds;         // in order of discovery
-  std::vector<std::string> order;   // names of types, users after what they use
+  std::vector<Value> kinds;        // in order of discovery
+  std::vector<std::string> order;  // names of types, users after what they use
 };
 
 // C++ words that JSON names may collide with.
 const std::set<std::string_view> kKeywords = {
-    "and",     "auto",   "bool",   "break",    "case",   "catch",    "char",   "class",    "const",
-    "continue", "default", "delete", "do",      "double", "else",     "enum",   "explicit", "export",
-    "false",   "float",  "for",    "friend",   "goto",   "if",       "inline", "int",      "long",
-    "namespace", "new",  "not",    "operator", "or",     "private",  "protected", "public", "register",
-    "return",  "short",  "signed", "sizeof",   "static", "struct",   "switch", "template", "this",
-    "throw",   "true",   "try",    "typename", "union",  "unsigned", "using",  "virtual",  "void",
-    "volatile", "while", "xor",    "concept",  "requires"};
+    "and",       "auto",    "bool",   "break",    "case",    "catch",    "char",      "class",    "const",
+    "continue",  "default", "delete", "do",       "double",  "else",     "enum",      "explicit", "export",
+    "false",     "float",   "for",    "friend",   "goto",    "if",       "inline",    "int",      "long",
+    "namespace", "new",     "not",    "operator", "or",      "private",  "protected", "public",   "register",
+    "return",    "short",   "signed", "sizeof",   "static",  "struct",   "switch",    "template", "this",
+    "throw",     "true",    "try",    "typename", "union",   "unsigned", "using",     "virtual",  "void",
+    "volatile",  "while",   "xor",    "concept",  "requires"};
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
@@ -82,8 +83,8 @@ bool contains_text(const Value& list, std::string_view text) {
 }
 
 bool is_builtin_ref(std::string_view ref) {
-  return ref == "Time" || ref == "MicroTime" || ref == "Quantity" || ref == "IntOrString" || ref == "RawExtension" ||
-         ref == "FieldsV1";
+  return ref == "Time" || ref == "MicroTime" || ref == "Quantity" || ref == "IntOrString" ||
+         ref == "RawExtension" || ref == "FieldsV1";
 }
 
 // The type of an element or of a required field; "" for what no struct can hold.
@@ -135,7 +136,8 @@ void add_file(Model& model, const fs::path& path) {
   Value& file = *parsed;
   const std::string package(file["package"].as_string());
   for (const auto& [name, type] : file["types"].as_object()) {
-    if (model.types.contains(name)) die(fmt::format("{}: type {} is also in {}", path.string(), name, model.file_of[name]));
+    if (model.types.contains(name))
+      die(fmt::format("{}: type {} is also in {}", path.string(), name, model.file_of[name]));
     Value shared = type;
     if (package.empty()) die(path.string() + ": package is missing: it names the types in OpenAPI");
     const std::string_view other = shared["openapiName"].as_string();
@@ -164,8 +166,8 @@ void visit(Model& model, const std::string& name, std::set<std::string>& open, s
   std::set<std::string> refs;
   collect_refs(model.types.at(name), refs);
   for (const std::string& ref : refs) {
-    if (!model.types.contains(ref)) die(fmt::format("{}: type {} has a $ref to {}, which nobody defines",
-                                                    model.file_of[name], name, ref));
+    if (!model.types.contains(ref))
+      die(fmt::format("{}: type {} has a $ref to {}, which nobody defines", model.file_of[name], name, ref));
     visit(model, ref, open, done);
   }
   done.insert(name);
@@ -225,23 +227,28 @@ std::string api_version(const Value& kind) {
 
 std::string header_text(const Model& model) {
   std::string out =
-      "// Made from schema/ by schema/generate.cpp: the API's types as plain structs. Values; any thread.\n#pragma once\n\n"
+      "// Made from schema/ by schema/generate.cpp: the API's types as plain structs. Values; any "
+      "thread.\n#pragma once\n\n"
       "#include <cstdint>\n#include <map>\n#include <optional>\n#include <string>\n#include <string_view>\n"
       "#include <vector>\n\n#include \"api/types_base.hpp\"\n#include \"base/result.hpp\"\n"
       "#include \"base/value.hpp\"\n\nnamespace api {\n\n";
   for (const std::string& name : model.order) out += struct_text(name, model.types.at(name)) + "\n";
   for (const std::string& name : model.order) {
-    out += fmt::format("base::Value to_value(const {0}& from);\nbase::Result<void> read_value(const base::Value& from, {0}& to);\n",
-                       name);
+    out += fmt::format(
+        "base::Value to_value(const {0}& from);\nbase::Result<void> read_value(const base::Value& from, {0}& "
+        "to);\n",
+        name);
   }
-  out += "\n// Unknown members are ignored; a member of a wrong kind is bad_request with its path.\n"
-         "template <class T>\nbase::Result<T> from_value(const base::Value& from) {\n"
-         "  T to;\n  CHECK_OK(read_value(from, to));\n  return to;\n}\n\n"
-         "// Names of a kind, by its struct.\ntemplate <class T>\nstruct KindOf;\n";
+  out +=
+      "\n// Unknown members are ignored; a member of a wrong kind is bad_request with its path.\n"
+      "template <class T>\nbase::Result<T> from_value(const base::Value& from) {\n"
+      "  T to;\n  CHECK_OK(read_value(from, to));\n  return to;\n}\n\n"
+      "// Names of a kind, by its struct.\ntemplate <class T>\nstruct KindOf;\n";
   for (const Value& kind : model.kinds) {
     out += fmt::format(
         "template <>\nstruct KindOf<{}> {{\n"
-        "  static constexpr std::string_view group = \"{}\", version = \"{}\", kind = \"{}\", plural = \"{}\";\n"
+        "  static constexpr std::string_view group = \"{}\", version = \"{}\", kind = \"{}\", plural = "
+        "\"{}\";\n"
         "  static constexpr bool namespaced = {};\n}};\n",
         kind["schema"]["$ref"].as_string(), kind["group"].as_string(), kind["version"].as_string(),
         kind["names"]["kind"].as_string(), kind["names"]["plural"].as_string(),
@@ -252,7 +259,8 @@ std::string header_text(const Model& model) {
 
 std::string tables_header_text(const Model& model) {
   std::string out =
-      "// Made by schema/generate.cpp: declares the codecs' tables for the codecs alone. Constants; any thread.\n"
+      "// Made by schema/generate.cpp: declares the codecs' tables for the codecs alone. Constants; any "
+      "thread.\n"
       "#pragma once\n\n#include \"api/types.hpp\"\n#include \"api/types_codec.hpp\"\n\nnamespace api {\n\n";
   for (const std::string& name : model.order) {
     out += fmt::format("template <>\nstd::span<const CodecField> codec_fields<{0}>();\n", name);
@@ -274,15 +282,18 @@ std::string codec_text(const Model& model, size_t begin, size_t end) {
       out += "  static const CodecField fields[] = {\n";
       for (const auto& [field, schema] : type["properties"].as_object()) {
         const bool required = contains_text(type["required"], field);
-        out += fmt::format("      {{\"{}\", offsetof({}, {}), {}, &codec_ops<{}>()}},\n", field, name, cpp_name(field),
-                           required, field_type(field, schema, required));
+        out += fmt::format("      {{\"{}\", offsetof({}, {}), {}, &codec_ops<{}>()}},\n", field, name,
+                           cpp_name(field), required, field_type(field, schema, required));
       }
       out += "  };\n  return fields;\n}\n";
     }
     const Value* kind = kind_of(model, name);
-    out += fmt::format("base::Value to_value(const {0}& from) {{ return write_fields(&from, codec_fields<{0}>(), \"{1}\", \"{2}\"); }}\n"
-                       "base::Result<void> read_value(const base::Value& from, {0}& to) {{ return read_root(from, &to, codec_fields<{0}>()); }}\n",
-                       name, kind ? api_version(*kind) : "", kind ? std::string((*kind)["names"]["kind"].as_string()) : "");
+    out += fmt::format(
+        "base::Value to_value(const {0}& from) {{ return write_fields(&from, codec_fields<{0}>(), \"{1}\", "
+        "\"{2}\"); }}\n"
+        "base::Result<void> read_value(const base::Value& from, {0}& to) {{ return read_root(from, &to, "
+        "codec_fields<{0}>()); }}\n",
+        name, kind ? api_version(*kind) : "", kind ? std::string((*kind)["names"]["kind"].as_string()) : "");
   }
   return out + "\n}  // namespace api\n";
 }
@@ -293,8 +304,11 @@ std::string blob_text(const Model& model) {
   for (const auto& [name, type] : model.types) types.append(name, type);
   base::Object all{{"types", std::move(types)}, {"kinds", base::Array(model.kinds)}};
   const std::string json = base::write_json(Value(std::move(all)));
-  std::string out = "// Made by schema/generate.cpp.\n#include <string_view>\n\n#pragma clang diagnostic ignored \"-Woverlength-strings\"\n\nnamespace api {\n\n"
-                    "std::string_view builtin_schemas();\n\nstd::string_view builtin_schemas() {\n  static const char text[] =\n";
+  std::string out =
+      "// Made by schema/generate.cpp.\n#include <string_view>\n\n#pragma clang diagnostic ignored "
+      "\"-Woverlength-strings\"\n\nnamespace api {\n\n"
+      "std::string_view builtin_schemas();\n\nstd::string_view builtin_schemas() {\n  static const char "
+      "text[] =\n";
   constexpr size_t kPiece = 8'000;
   for (size_t i = 0; i < json.size(); i += kPiece) {
     out += "R\"~json~(" + json.substr(i, kPiece) + ")~json~\"\n";
@@ -312,7 +326,8 @@ int main(int argc, char** argv) {
   write_if_changed(out / "types_tables.hpp", tables_header_text(model));
   const size_t files = std::strtoul(argv[3], nullptr, 10), count = model.order.size();
   for (size_t i = 0; i < files; ++i) {
-    write_if_changed(out / fmt::format("types_codec_{}.cpp", i), codec_text(model, count * i / files, count * (i + 1) / files));
+    write_if_changed(out / fmt::format("types_codec_{}.cpp", i),
+                     codec_text(model, count * i / files, count * (i + 1) / files));
   }
   write_if_changed(out / "builtin_schemas.cpp", blob_text(model));
   std::ofstream(fs::path(argv[2]) / "schema.stamp") << count << " types\n";

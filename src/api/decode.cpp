@@ -31,14 +31,22 @@ std::string found_name(const Value& value) {
 // The Go type that upstream's message names.
 std::string go_type(const Schema& schema) {
   switch (schema.type) {
-    case Schema::Type::integer: return schema.format.empty() ? "int64" : schema.format;
-    case Schema::Type::number: return "float64";
-    case Schema::Type::boolean: return "bool";
-    case Schema::Type::bytes: return "[]uint8";
-    case Schema::Type::array: return "[]" + go_type(*schema.items);
-    case Schema::Type::map: return "map[string]" + go_type(*schema.items);
-    case Schema::Type::object: return "v1." + schema.name;
-    default: return "string";
+    case Schema::Type::integer:
+      return schema.format.empty() ? "int64" : schema.format;
+    case Schema::Type::number:
+      return "float64";
+    case Schema::Type::boolean:
+      return "bool";
+    case Schema::Type::bytes:
+      return "[]uint8";
+    case Schema::Type::array:
+      return "[]" + go_type(*schema.items);
+    case Schema::Type::map:
+      return "map[string]" + go_type(*schema.items);
+    case Schema::Type::object:
+      return "v1." + schema.name;
+    default:
+      return "string";
   }
 }
 
@@ -54,17 +62,24 @@ bool is_zero(const Value& value) {
 Value zero_of(const Schema& schema) {
   switch (schema.type) {
     case Schema::Type::object:
-    case Schema::Type::map: return base::Object();
-    case Schema::Type::array: return base::Array();
+    case Schema::Type::map:
+      return base::Object();
+    case Schema::Type::array:
+      return base::Array();
     case Schema::Type::integer:
     case Schema::Type::number:
-    case Schema::Type::int_or_string: return 0;
-    case Schema::Type::boolean: return false;
-    case Schema::Type::quantity: return "0";
+    case Schema::Type::int_or_string:
+      return 0;
+    case Schema::Type::boolean:
+      return false;
+    case Schema::Type::quantity:
+      return "0";
     case Schema::Type::any:
     case Schema::Type::time:
-    case Schema::Type::micro_time: return nullptr;
-    default: return "";
+    case Schema::Type::micro_time:
+      return nullptr;
+    default:
+      return "";
   }
 }
 
@@ -75,19 +90,31 @@ class Checker {
 
   Result<Value> check(const Schema& schema, const Value& value) {
     switch (schema.type) {
-      case Schema::Type::object: return check_object(schema, value);
-      case Schema::Type::map: return check_map(schema, value);
-      case Schema::Type::array: return check_array(schema, value);
-      case Schema::Type::integer: return check_integer(schema, value);
-      case Schema::Type::number: return value.is_number() ? Result<Value>(value) : mismatch(schema, value);
-      case Schema::Type::boolean: return value.is_bool() ? Result<Value>(value) : mismatch(schema, value);
-      case Schema::Type::string: return value.is_string() ? Result<Value>(value) : mismatch(schema, value);
-      case Schema::Type::bytes: return check_bytes(schema, value);
-      case Schema::Type::int_or_string: return check_int_or_string(value);
-      case Schema::Type::quantity: return check_quantity(value);
+      case Schema::Type::object:
+        return check_object(schema, value);
+      case Schema::Type::map:
+        return check_map(schema, value);
+      case Schema::Type::array:
+        return check_array(schema, value);
+      case Schema::Type::integer:
+        return check_integer(schema, value);
+      case Schema::Type::number:
+        return value.is_number() ? Result<Value>(value) : mismatch(schema, value);
+      case Schema::Type::boolean:
+        return value.is_bool() ? Result<Value>(value) : mismatch(schema, value);
+      case Schema::Type::string:
+        return value.is_string() ? Result<Value>(value) : mismatch(schema, value);
+      case Schema::Type::bytes:
+        return check_bytes(schema, value);
+      case Schema::Type::int_or_string:
+        return check_int_or_string(value);
+      case Schema::Type::quantity:
+        return check_quantity(value);
       case Schema::Type::time:
-      case Schema::Type::micro_time: return check_time(schema, value);
-      case Schema::Type::any: return value;
+      case Schema::Type::micro_time:
+        return check_time(schema, value);
+      case Schema::Type::any:
+        return value;
     }
     return value;
   }
@@ -95,13 +122,16 @@ class Checker {
   std::vector<std::string> unknown;  // paths, in the order of the document
 
  private:
-  std::unexpected<base::Error> mismatch(const Schema& schema, const Value& value, std::string found = {}) const {
+  std::unexpected<base::Error> mismatch(const Schema& schema, const Value& value,
+                                        std::string found = {}) const {
     if (found.empty()) found = found_name(value);
     if (names_.empty()) {
-      return base::fail(Reason::bad_request, fmt::format("json: cannot unmarshal {} into Go value of type {}", found, go_type(schema)));
+      return base::fail(Reason::bad_request, fmt::format("json: cannot unmarshal {} into Go value of type {}",
+                                                         found, go_type(schema)));
     }
-    return base::fail(Reason::bad_request, fmt::format("json: cannot unmarshal {} into Go struct field {}.{} of type {}", found,
-                                                       owner_, base::join(names_, "."), go_type(schema)));
+    return base::fail(Reason::bad_request,
+                      fmt::format("json: cannot unmarshal {} into Go struct field {}.{} of type {}", found,
+                                  owner_, base::join(names_, "."), go_type(schema)));
   }
 
   Result<Value> check_object(const Schema& schema, const Value& value) {
@@ -135,8 +165,10 @@ class Checker {
   }
 
   static bool drops(const Schema::Property& property, const Value& value) {
-    const bool is_struct = property.schema->type == Schema::Type::object || property.schema->type == Schema::Type::any;
-    return !property.keeps_zero && !is_struct && property.schema->type != Schema::Type::quantity && is_zero(value);
+    const bool is_struct =
+        property.schema->type == Schema::Type::object || property.schema->type == Schema::Type::any;
+    return !property.keeps_zero && !is_struct && property.schema->type != Schema::Type::quantity &&
+           is_zero(value);
   }
 
   static std::string struct_name(const Schema& schema) {
@@ -194,8 +226,9 @@ class Checker {
     const auto* number = value.if_number();
     if (!number) return mismatch(schema, value);
     const auto parsed = base::parse_int(number->text);
-    const bool fits = parsed && (schema.format != "int32" || (*parsed >= std::numeric_limits<int32_t>::min() &&
-                                                              *parsed <= std::numeric_limits<int32_t>::max()));
+    const bool fits =
+        parsed && (schema.format != "int32" || (*parsed >= std::numeric_limits<int32_t>::min() &&
+                                                *parsed <= std::numeric_limits<int32_t>::max()));
     if (!fits) return mismatch(schema, value, "number " + number->text);
     return *parsed;
   }
@@ -208,20 +241,25 @@ class Checker {
       if (parsed && *parsed == static_cast<int32_t>(*parsed)) return *parsed;
       found += " " + number->text;
     }
-    return base::fail(Reason::bad_request, fmt::format("json: cannot unmarshal {} into Go value of type int32", found));
+    return base::fail(Reason::bad_request,
+                      fmt::format("json: cannot unmarshal {} into Go value of type int32", found));
   }
 
   Result<Value> check_bytes(const Schema& schema, const Value& value) const {
     const auto* text = value.if_string();
     if (!text) return mismatch(schema, value);
     const auto bytes = base::base64_decode(*text);
-    if (!bytes) return base::fail(Reason::bad_request, "illegal base64 data at input byte " + std::to_string(bad_base64(*text)));
+    if (!bytes)
+      return base::fail(Reason::bad_request,
+                        "illegal base64 data at input byte " + std::to_string(bad_base64(*text)));
     return base::base64_encode(*bytes);
   }
 
   // The offset that Go would name.
   static size_t bad_base64(std::string_view text) {
-    const auto is_digit = [](unsigned char c) { return std::isalnum(c) || c == '+' || c == '/' || c == '\n' || c == '\r'; };
+    const auto is_digit = [](unsigned char c) {
+      return std::isalnum(c) || c == '+' || c == '/' || c == '\n' || c == '\r';
+    };
     size_t at = 0;
     while (at < text.size() && is_digit(static_cast<unsigned char>(text[at]))) ++at;
     return at == text.size() ? at / 4 * 4 : at;
@@ -236,22 +274,27 @@ class Checker {
     const bool only_suffix_letters =
         suffix != 0 && suffix != std::string_view::npos &&
         text.find_first_not_of("eEinumkKMGTP+-0123456789", suffix) == std::string_view::npos;
-    return base::fail(Reason::bad_request,
-                      only_suffix_letters ? "unable to parse quantity's suffix"
-                                          : "quantities must match the regular expression "
-                                            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    return base::fail(Reason::bad_request, only_suffix_letters
+                                               ? "unable to parse quantity's suffix"
+                                               : "quantities must match the regular expression "
+                                                 "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
   }
 
   static Result<Value> check_time(const Schema& schema, const Value& value) {
     const bool micro = schema.type == Schema::Type::micro_time;
     const auto* text = value.if_string();
     if (!text) {
-      return base::fail(Reason::bad_request, fmt::format("json: cannot unmarshal {} into Go value of type string", found_name(value)));
+      return base::fail(
+          Reason::bad_request,
+          fmt::format("json: cannot unmarshal {} into Go value of type string", found_name(value)));
     }
-    if (const auto time = base::parse_time(*text)) return micro ? base::format_micro_time(*time) : base::format_time(*time);
-    return base::fail(Reason::bad_request,
-                      fmt::format("parsing time {} as \"{}\": cannot parse {} as \"2006\"", base::quote(*text),
-                                  micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00", base::quote(*text)));
+    if (const auto time = base::parse_time(*text))
+      return micro ? base::format_micro_time(*time) : base::format_time(*time);
+    return base::fail(
+        Reason::bad_request,
+        fmt::format("parsing time {} as \"{}\": cannot parse {} as \"2006\"", base::quote(*text),
+                    micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00",
+                    base::quote(*text)));
   }
 
   bool want_unknown_;
@@ -261,32 +304,41 @@ class Checker {
 };
 
 std::unexpected<base::Error> unrecognized(const Kind& kind, std::string_view problem) {
-  return base::fail(Reason::bad_request,
-                    fmt::format("the object provided is unrecognized (must be of type {}): {}", kind.kind, problem));
+  return base::fail(
+      Reason::bad_request,
+      fmt::format("the object provided is unrecognized (must be of type {}): {}", kind.kind, problem));
 }
 
-std::unexpected<base::Error> cannot_be_handled(const Kind& kind, std::string_view found_kind, std::string_view version,
-                                               std::string_view problem) {
-  return base::fail(Reason::bad_request, fmt::format("{} in version {} cannot be handled as a {}: {}", found_kind,
-                                                     base::quote(version), kind.kind, problem));
+std::unexpected<base::Error> cannot_be_handled(const Kind& kind, std::string_view found_kind,
+                                               std::string_view version, std::string_view problem) {
+  return base::fail(Reason::bad_request, fmt::format("{} in version {} cannot be handled as a {}: {}",
+                                                     found_kind, base::quote(version), kind.kind, problem));
 }
 
 // The group version and kind in the body against those of the URL.
 Result<void> check_type(const Kind& kind, const Value& parsed, const Registry* registry) {
   if (!parsed.is_object() && !parsed.is_null()) {
-    return unrecognized(kind, fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of "
-                                          "type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-                                          "\"json:\\\"kind,omitempty\\\"\" }}", found_name(parsed)));
+    return unrecognized(
+        kind,
+        fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of "
+                    "type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                    "\"json:\\\"kind,omitempty\\\"\" }}",
+                    found_name(parsed)));
   }
   // An object that says something may leave its type to the URL; one that says nothing is a mistake.
   if (kind.stored && parsed.as_object().empty()) {
-    return base::fail(Reason::bad_request, fmt::format("Object 'Kind' is missing in '{}'", parsed.is_null() ? "null" : "{}"));
+    return base::fail(Reason::bad_request,
+                      fmt::format("Object 'Kind' is missing in '{}'", parsed.is_null() ? "null" : "{}"));
   }
   for (const char* member : {"apiVersion", "kind"}) {
     const Value& value = parsed[member];
     if (value.is_null() || value.is_string()) continue;
-    return unrecognized(kind, fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field "
-                                          ".{} of type string", found_name(value), member));
+    return unrecognized(
+        kind,
+        fmt::format(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field "
+            ".{} of type string",
+            found_name(value), member));
   }
   const std::string own_version = kind.api_version();
   std::string_view api_version = parsed["apiVersion"].as_string(), name = parsed["kind"].as_string();
@@ -297,15 +349,20 @@ Result<void> check_type(const Kind& kind, const Value& parsed, const Registry* r
   const std::string_view version = api_version.substr(api_version.rfind('/') + 1);
   if (registry && !registry->find_kind(api_version, name)) {
     return cannot_be_handled(kind, name, version,
-                             fmt::format("no kind {} is registered for version {} in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
+                             fmt::format("no kind {} is registered for version {} in scheme "
+                                         "\"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
                                          base::quote(name), base::quote(api_version)));
   }
   if (api_version != own_version) {
-    return base::fail(Reason::bad_request, fmt::format("the API version in the data ({}) does not match the expected API version ({})",
-                                                       api_version, own_version));
+    return base::fail(
+        Reason::bad_request,
+        fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                    api_version, own_version));
   }
-  return cannot_be_handled(kind, name, version, fmt::format("converting ({}.{}) to ({}.{}): unknown conversion", version, name,
-                                                            kind.group.empty() ? "core" : kind.group.substr(0, kind.group.find('.')), kind.kind));
+  return cannot_be_handled(
+      kind, name, version,
+      fmt::format("converting ({}.{}) to ({}.{}): unknown conversion", version, name,
+                  kind.group.empty() ? "core" : kind.group.substr(0, kind.group.find('.')), kind.kind));
 }
 
 std::string media_type_of(std::string_view content_type) {
@@ -340,7 +397,8 @@ Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_type, s
   const std::string media = media_type_of(content_type);
   if (media.empty() || media == "application/json") {
     auto parsed = base::parse_json_strictly(body);
-    if (!parsed) return unrecognized(kind, "couldn't get version/kind; json parse error: " + parsed.error().message);
+    if (!parsed)
+      return unrecognized(kind, "couldn't get version/kind; json parse error: " + parsed.error().message);
     return ParsedBody{std::move(parsed->value), std::move(parsed->duplicate_keys)};
   }
   if (media == "application/yaml") {
@@ -352,10 +410,11 @@ Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_type, s
     TRY(Value value, decode_protobuf(kind, body));
     return ParsedBody{std::move(value), {}};
   }
-  return base::fail(Reason::unsupported_media_type,
-                    std::string("the body of the request was in an unknown format - accepted media types include: "
-                                "application/json, application/yaml") +
-                        (has_protobuf(kind) ? ", application/vnd.kubernetes.protobuf" : ""));
+  return base::fail(
+      Reason::unsupported_media_type,
+      std::string("the body of the request was in an unknown format - accepted media types include: "
+                  "application/json, application/yaml") +
+          (has_protobuf(kind) ? ", application/vnd.kubernetes.protobuf" : ""));
 }
 
 Result<Decoded> decode_object(const Kind& kind, const Value& parsed, std::vector<std::string> duplicate_keys,
@@ -374,32 +433,39 @@ Result<Decoded> decode_object(const Kind& kind, const Value& parsed, std::vector
   }
   out.object = std::move(typed);
   if (validation == FieldValidation::ignore) return out;
-  for (const std::string& path : duplicate_keys) out.warnings.push_back("duplicate field " + base::quote(path));
-  for (const std::string& path : checker.unknown) out.warnings.push_back("unknown field " + base::quote(path));
+  for (const std::string& path : duplicate_keys)
+    out.warnings.push_back("duplicate field " + base::quote(path));
+  for (const std::string& path : checker.unknown)
+    out.warnings.push_back("unknown field " + base::quote(path));
   if (out.warnings.size() > kMaxStrictErrors) out.warnings.resize(kMaxStrictErrors);
   if (validation == FieldValidation::warn || out.warnings.empty()) return out;
-  return cannot_be_handled(kind, kind.kind, kind.version, "strict decoding error: " + base::join(out.warnings, ", "));
+  return cannot_be_handled(kind, kind.kind, kind.version,
+                           "strict decoding error: " + base::join(out.warnings, ", "));
 }
 
-Result<Decoded> decode_body(const Registry& registry, const Kind& kind, std::string_view content_type, std::string_view body,
-                            FieldValidation validation) {
+Result<Decoded> decode_body(const Registry& registry, const Kind& kind, std::string_view content_type,
+                            std::string_view body, FieldValidation validation) {
   TRY(ParsedBody parsed, parse_body(kind, content_type, body));
   return decode_object(kind, parsed.value, std::move(parsed.duplicate_keys), validation, &registry);
 }
 
-Result<void> check_request_names(const Value& object, std::string_view name, std::string_view namespace_name, bool creating) {
+Result<void> check_request_names(const Value& object, std::string_view name, std::string_view namespace_name,
+                                 bool creating) {
   const std::string_view own_name = object.at({"metadata", "name"}).as_string();
   const std::string_view own_namespace = object.at({"metadata", "namespace"}).as_string();
   if (!own_namespace.empty() && own_namespace != namespace_name) {
-    return base::fail(Reason::bad_request,
-                      creating ? "the namespace of the provided object does not match the namespace sent on the request"
-                               : fmt::format("the namespace of the object ({}) does not match the namespace on the request ({})",
-                                             own_namespace, namespace_name));
+    return base::fail(
+        Reason::bad_request,
+        creating
+            ? "the namespace of the provided object does not match the namespace sent on the request"
+            : fmt::format("the namespace of the object ({}) does not match the namespace on the request ({})",
+                          own_namespace, namespace_name));
   }
   const bool may_lack = creating || own_name.empty();
   if (!name.empty() && own_name != name && !(may_lack && own_name.empty())) {
-    return base::fail(Reason::bad_request, fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                                       own_name, name));
+    return base::fail(
+        Reason::bad_request,
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})", own_name, name));
   }
   return {};
 }

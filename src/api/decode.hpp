@@ -1,5 +1,5 @@
-// From the body of a request to an object of a kind: JSON, YAML or protobuf, checked against the kind's schema field by
-// field, unknown fields reported and pruned, members in the schema's order. Pure; any thread.
+// From the body of a request to an object of a kind: JSON, YAML or protobuf, checked against the kind's
+// schema field by field, unknown fields reported and pruned, members in the schema's order. Pure; any thread.
 //
 // Source: the decoders of apimachinery and the texts of the API server: clients compare both.
 #pragma once
@@ -30,14 +30,14 @@ struct Decoded {
   std::vector<std::string> warnings;  // for the Warning header
 };
 
-// The body as a value, by content type: JSON (also when none is given), YAML or protobuf. unsupported_media_type for
-// another one, and for protobuf where the kind has no field numbers.
+// The body as a value, by content type: JSON (also when none is given), YAML or protobuf.
+// unsupported_media_type for another one, and for protobuf where the kind has no field numbers.
 base::Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_type, std::string_view body);
 
-// Checks and cleans `parsed`: types, integer ranges, quantities, times and base64 against the schema; unknown fields are
-// pruned, nulls dropped, members put into the order of the schema. Zero values of fields to which zero means absent are
-// dropped too, as a Go server would. bad_request with upstream's text.
-// With a registry, a kind that nobody serves is told from one that stands at the wrong URL.
+// Checks and cleans `parsed`: types, integer ranges, quantities, times and base64 against the schema; unknown
+// fields are pruned, nulls dropped, members put into the order of the schema. Zero values of fields to which
+// zero means absent are dropped too, as a Go server would. bad_request with upstream's text. With a registry,
+// a kind that nobody serves is told from one that stands at the wrong URL.
 base::Result<Decoded> decode_object(const Kind& kind, const base::Value& parsed,
                                     std::vector<std::string> duplicate_keys, FieldValidation validation,
                                     const Registry* registry = nullptr);
@@ -47,10 +47,11 @@ base::Result<Decoded> decode_body(const Registry& registry, const Kind& kind, st
                                   std::string_view body, FieldValidation validation = FieldValidation::warn);
 
 // The name and namespace in the object against those of the URL. For a create the object may lack both.
-base::Result<void> check_request_names(const base::Value& object, std::string_view name, std::string_view namespace_name,
-                                       bool creating);
+base::Result<void> check_request_names(const base::Value& object, std::string_view name,
+                                       std::string_view namespace_name, bool creating);
 
-// Members into the order of the schema, at all depths; of maps into that of the alphabet. Nothing else changes.
+// Members into the order of the schema, at all depths; of maps into that of the alphabet. Nothing else
+// changes.
 void order_members(const Schema& schema, base::Value& value);
 
 }  // namespace api

@@ -16,7 +16,9 @@ using base::Value;
 
 namespace {
 
-bool is_blank(const Value& value) { return value.is_null() || (value.is_string() && value.as_string().empty()); }
+bool is_blank(const Value& value) {
+  return value.is_null() || (value.is_string() && value.as_string().empty());
+}
 
 void set_if_blank(Object& object, std::string_view name, std::string_view text) {
   if (const Value* value = object.find(name); !value || is_blank(*value)) object.set(name, text);
@@ -34,7 +36,8 @@ void apply_schema(const Schema& schema, Value& value) {
   Object& object = value.object();
   for (const Schema::Property& property : schema.properties) {
     Value* member = object.find(property.name);
-    const Value& wanted = property.default_value.is_null() ? property.schema->default_value : property.default_value;
+    const Value& wanted =
+        property.default_value.is_null() ? property.schema->default_value : property.default_value;
     if (!member && !wanted.is_null()) member = &object.append(property.name, wanted);
     if (member) apply_schema(*property.schema, *member);
   }
@@ -67,10 +70,12 @@ void default_service(Value& service) {
   }
   const std::string type(spec.find("type")->as_string());
   const bool balanced = type == "LoadBalancer";
-  const bool external = balanced || type == "NodePort" ||
-                        (type == "ClusterIP" && spec.contains("externalIPs") && !spec["externalIPs"].as_array().empty());
+  const bool external =
+      balanced || type == "NodePort" ||
+      (type == "ClusterIP" && spec.contains("externalIPs") && !spec["externalIPs"].as_array().empty());
   if (external) set_if_blank(spec, "externalTrafficPolicy", "Cluster");
-  if (balanced || type == "NodePort" || type == "ClusterIP") set_if_blank(spec, "internalTrafficPolicy", "Cluster");
+  if (balanced || type == "NodePort" || type == "ClusterIP")
+    set_if_blank(spec, "internalTrafficPolicy", "Cluster");
   if (!balanced) return;
   if (!spec.contains("allocateLoadBalancerNodePorts")) spec.set("allocateLoadBalancerNodePorts", true);
   Value* addresses = service.make({"status", "loadBalancer"}).object().find("ingress");

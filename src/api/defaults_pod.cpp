@@ -41,7 +41,8 @@ void with(Object& parent, std::string_view name, F&& f) {
   if (auto* object = value ? value->if_object() : nullptr) f(*object);
 }
 
-// Images that may change under their name are pulled again each time: those without a tag and a digest, or with :latest.
+// Images that may change under their name are pulled again each time: those without a tag and a digest, or
+// with :latest.
 std::string_view pull_policy_for(std::string_view image) {
   if (image.empty()) return "IfNotPresent";
   if (image.contains('@')) {
@@ -87,7 +88,8 @@ void default_container(Object& container) {
   set_if_absent(container, "imagePullPolicy", pull_policy_for(image ? image->as_string() : ""));
   set_if_absent(container, "terminationMessagePath", "/dev/termination-log");
   set_if_absent(container, "terminationMessagePolicy", "File");
-  for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"}) with(container, probe, default_probe);
+  for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"})
+    with(container, probe, default_probe);
   with(container, "lifecycle", [](Object& lifecycle) {
     with(lifecycle, "postStart", default_handler);
     with(lifecycle, "preStop", default_handler);
@@ -147,7 +149,8 @@ using Amounts = std::map<std::string, base::Quantity, std::less<>>;
 Amounts requests_of(const Value& container) {
   Amounts out;
   for (const auto& [name, text] : container.at({"resources", "requests"}).as_object()) {
-    if (auto amount = base::Quantity::parse(text.as_string()); amount && counts_for_pods(name)) out[name] = *amount;
+    if (auto amount = base::Quantity::parse(text.as_string()); amount && counts_for_pods(name))
+      out[name] = *amount;
   }
   return out;
 }
@@ -166,7 +169,8 @@ void raise_to(Amounts& sum, const Amounts& least) {
   }
 }
 
-// What the containers ask for together: all that run side by side, or one init container beside the sidecars before it.
+// What the containers ask for together: all that run side by side, or one init container beside the sidecars
+// before it.
 Amounts requests_of_containers(const Object& spec) {
   Amounts sum, sidecars, start;
   if (const Value* containers = spec.find("containers")) {
@@ -221,7 +225,8 @@ void default_host_ports(Object& spec) {
 
 void default_pod_spec(Value& holder, PodPlace place) {
   Object& spec = holder.make({"spec"}).object();
-  for (const char* list : {"containers", "initContainers", "ephemeralContainers"}) each(spec, list, default_container);
+  for (const char* list : {"containers", "initContainers", "ephemeralContainers"})
+    each(spec, list, default_container);
   each(spec, "volumes", default_volume);
   set_if_absent(spec, "dnsPolicy", "ClusterFirst");
   set_if_absent(spec, "restartPolicy", "Always");

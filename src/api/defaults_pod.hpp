@@ -1,4 +1,5 @@
-// The defaults of a pod's spec, which pods and pod templates share. Only defaults.cpp includes this. Pure; any thread.
+// The defaults of a pod's spec, which pods and pod templates share. Only defaults.cpp includes this. Pure;
+// any thread.
 #pragma once
 
 #include "base/value.hpp"

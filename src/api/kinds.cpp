@@ -12,9 +12,11 @@ const Subresource* Kind::find_subresource(std::string_view wanted) const {
   return it == subresources.end() ? nullptr : &*it;
 }
 
-KindPtr Registry::find_resource(std::string_view group, std::string_view version, std::string_view plural) const {
+KindPtr Registry::find_resource(std::string_view group, std::string_view version,
+                                std::string_view plural) const {
   for (const KindPtr& kind : kinds_) {
-    if (!plural.empty() && kind->plural == plural && kind->group == group && kind->version == version) return kind;
+    if (!plural.empty() && kind->plural == plural && kind->group == group && kind->version == version)
+      return kind;
   }
   return nullptr;
 }

@@ -1,6 +1,6 @@
-// What the server, the clients and the printers know of a kind: names, scope, verbs, and its schema. Built-in kinds come
-// from schema/ (embedded in the binary), custom ones will be added at run time through the same structures.
-// A Registry is immutable once built; any thread.
+// What the server, the clients and the printers know of a kind: names, scope, verbs, and its schema. Built-in
+// kinds come from schema/ (embedded in the binary), custom ones will be added at run time through the same
+// structures. A Registry is immutable once built; any thread.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,13 @@
 
 namespace api {
 
-// One node of a structural schema (openAPIV3Schema with the x-kubernetes extensions) plus its protobuf number.
+// One node of a structural schema (openAPIV3Schema with the x-kubernetes extensions) plus its protobuf
+// number.
 struct Schema {
   enum class Type : uint8_t {
-    object,         // named properties
-    map,            // additionalProperties
-    array,          // items
+    object,  // named properties
+    map,     // additionalProperties
+    array,   // items
     string,
     integer,
     number,
@@ -37,21 +38,22 @@ struct Schema {
   struct Property;
 
   Type type = Type::any;
-  std::string name;         // of the type where it is shared: "PodSpec"; "" for what stands in its place only
-  std::string openapi_key;  // of a shared type: "io.k8s.api.core.v1.PodSpec", the key under components/schemas
-  std::string format;       // int32, int64, ...
-  std::string description;  // our own words
-  std::vector<Property> properties;          // type object, in order of declaration
-  std::shared_ptr<const Schema> items;       // type array: elements; type map: values
+  std::string name;  // of the type where it is shared: "PodSpec"; "" for what stands in its place only
+  std::string
+      openapi_key;     // of a shared type: "io.k8s.api.core.v1.PodSpec", the key under components/schemas
+  std::string format;  // int32, int64, ...
+  std::string description;              // our own words
+  std::vector<Property> properties;     // type object, in order of declaration
+  std::shared_ptr<const Schema> items;  // type array: elements; type map: values
   std::vector<std::string> required;
   std::vector<std::string> enum_values;
-  base::Value default_value;                 // null: none
+  base::Value default_value;  // null: none
   ListType list_type = ListType::none;
-  std::vector<std::string> list_map_keys;    // server-side apply
-  std::string patch_merge_key;               // strategic merge patch
-  bool patch_merge = false;                  // x-kubernetes-patch-strategy has merge
-  bool patch_retain_keys = false;            // ... has retainKeys
-  bool atomic_map = false;                   // x-kubernetes-map-type: atomic (selectors, refs)
+  std::vector<std::string> list_map_keys;  // server-side apply
+  std::string patch_merge_key;             // strategic merge patch
+  bool patch_merge = false;                // x-kubernetes-patch-strategy has merge
+  bool patch_retain_keys = false;          // ... has retainKeys
+  bool atomic_map = false;                 // x-kubernetes-map-type: atomic (selectors, refs)
 
   const Property* find(std::string_view property) const;
 };
@@ -61,16 +63,18 @@ struct Schema::Property {
   std::string name;  // as in JSON
   SchemaPtr schema;
   std::string description;  // of the field; the schema's own describes the type
-  bool keeps_zero = false;  // "", 0, false, [] and {} differ from absent here (in Go: a pointer, or no omitempty)
-  int proto = 0;     // protobuf field number, 0: none
-  int proto_inside = 0;  // > 0: `proto` counts inside the message that is this field (a Go struct inlined in JSON)
+  bool keeps_zero =
+      false;      // "", 0, false, [] and {} differ from absent here (in Go: a pointer, or no omitempty)
+  int proto = 0;  // protobuf field number, 0: none
+  int proto_inside =
+      0;  // > 0: `proto` counts inside the message that is this field (a Go struct inlined in JSON)
   base::Value default_value;  // of the field; null: none
 };
 
 struct Subresource {
-  std::string name;               // "status", "scale", "log", "exec", "binding"
-  std::string kind;               // what it speaks: "Pod", "Scale", "PodExecOptions"
-  std::string group;              // of that kind, when it is another group version
+  std::string name;   // "status", "scale", "log", "exec", "binding"
+  std::string kind;   // what it speaks: "Pod", "Scale", "PodExecOptions"
+  std::string group;  // of that kind, when it is another group version
   std::string version;
   std::vector<std::string> verbs;
 };
@@ -84,16 +88,16 @@ struct Column {
 };
 
 struct Kind {
-  std::string group;     // "" for core
-  std::string version;   // "v1"
-  std::string kind;      // "Service"
-  std::string plural;    // "services": the resource
-  std::string singular;  // "service"
-  std::string list_kind; // "ServiceList"
+  std::string group;      // "" for core
+  std::string version;    // "v1"
+  std::string kind;       // "Service"
+  std::string plural;     // "services": the resource
+  std::string singular;   // "service"
+  std::string list_kind;  // "ServiceList"
   std::vector<std::string> short_names;
   std::vector<std::string> categories;
   bool namespaced = true;
-  bool stored = true;    // false: a body type only (Binding, Scale, DeleteOptions)
+  bool stored = true;              // false: a body type only (Binding, Scale, DeleteOptions)
   std::vector<std::string> verbs;  // of the main resource
   std::vector<Subresource> subresources;
   std::vector<std::string> selectable_fields;  // "metadata.name", "spec.nodeName", ...

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "api/schema.hpp"
-#include "api/types.hpp"
 #include "base/json.hpp"
 
 namespace {
@@ -19,7 +18,8 @@ const api::Registry& registry() {
 }
 
 // Every schema below the kinds, once, with the path on which it was met first.
-void collect(const api::SchemaPtr& schema, const std::string& path, std::map<const Schema*, std::string>& out) {
+void collect(const api::SchemaPtr& schema, const std::string& path,
+             std::map<const Schema*, std::string>& out) {
   if (!schema || !out.emplace(schema.get(), path).second) return;
   if (schema->items) collect(schema->items, path + "[]", out);
   for (const auto& property : schema->properties) collect(property.schema, path + "." + property.name, out);
@@ -32,8 +32,9 @@ std::map<const Schema*, std::string> all_schemas() {
 }
 
 TEST(Kinds, AllLoadAndAreFound) {
-  for (const char* name : {"Binding", "ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod",
-                           "ReplicationController", "Secret", "Service", "ServiceAccount", "DeleteOptions", "Status"}) {
+  for (const char* name :
+       {"Binding", "ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod", "ReplicationController",
+        "Secret", "Service", "ServiceAccount", "DeleteOptions", "Status"}) {
     EXPECT_TRUE(registry().find_kind("v1", name)) << name;
   }
   EXPECT_TRUE(registry().find_resource("discovery.k8s.io", "v1", "endpointslices"));
@@ -103,14 +104,16 @@ TEST(Kinds, EverythingIsDescribed) {
     }
   }
   for (const auto& kind : registry().all()) {
-    for (const auto& column : kind->columns) EXPECT_FALSE(column.description.empty()) << kind->kind << column.name;
+    for (const auto& column : kind->columns)
+      EXPECT_FALSE(column.description.empty()) << kind->kind << column.name;
   }
 }
 
 TEST(Kinds, ListKeysAndRequiredNameProperties) {
   for (const auto& [schema, path] : all_schemas()) {
     for (const auto& name : schema->required) EXPECT_TRUE(schema->find(name)) << path << " requires " << name;
-    for (const auto& key : schema->list_map_keys) EXPECT_TRUE(schema->items->find(key)) << path << " key " << key;
+    for (const auto& key : schema->list_map_keys)
+      EXPECT_TRUE(schema->items->find(key)) << path << " key " << key;
     if (!schema->patch_merge_key.empty()) EXPECT_TRUE(schema->items->find(schema->patch_merge_key)) << path;
     EXPECT_EQ(schema->list_type == Schema::ListType::map, !schema->list_map_keys.empty()) << path;
   }
@@ -123,46 +126,10 @@ TEST(Kinds, MistakesInSchemasAreRefused) {
   };
   EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"$ref":"Nobody"}}}})"));
   EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"type":"sting"}}}})"));
-  EXPECT_TRUE(refused(R"({"A":{"properties":{"b":{"type":"array","items":{"type":"string"},"x-kubernetes-list-type":"bag"}}}})"));
+  EXPECT_TRUE(refused(
+      R"({"A":{"properties":{"b":{"type":"array","items":{"type":"string"},"x-kubernetes-list-type":"bag"}}}})"));
   EXPECT_TRUE(refused(R"({"Time":{"properties":{}}})"));
   EXPECT_FALSE(refused(R"({"A":{"properties":{"b":{"$ref":"B"}}},"B":{"properties":{}}})"));
-}
-
-TEST(Types, AServiceSurvivesTheWayThroughItsStruct) {
-  const auto value = base::parse_json(R"({"kind":"Service","apiVersion":"v1","metadata":{"name":"kubia","namespace":"default",
-    "labels":{"a":"b"}},"spec":{"ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":8080},
-    {"name":"https","port":443,"targetPort":"tls","nodePort":30443}],"selector":{"app":"kubia"},"clusterIPs":["10.0.0.1"],
-    "type":"NodePort","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":10}},"publishNotReadyAddresses":false}})").value();
-  const auto service = api::from_value<api::Service>(value).value();
-  EXPECT_EQ(service.metadata.name, "kubia");
-  EXPECT_EQ(service.spec.cluster_ips, std::vector<std::string>{"10.0.0.1"});
-  EXPECT_EQ(service.spec.ports[0].target_port.int_value(), 8080);
-  EXPECT_EQ(service.spec.ports[1].target_port.string_value(), "tls");
-  EXPECT_EQ(service.spec.ports[1].node_port, 30443);
-  EXPECT_FALSE(service.spec.ports[0].node_port);
-  EXPECT_EQ(service.spec.session_affinity_config->client_ip->timeout_seconds, 10);
-  EXPECT_EQ(service.spec.publish_not_ready_addresses, false);
-  EXPECT_EQ(api::to_value(service), value);
-  EXPECT_EQ(api::from_value<api::Service>(api::to_value(service)).value(), service);
-}
-
-TEST(Types, UnknownMembersAreIgnoredAndWrongOnesNamed) {
-  EXPECT_TRUE(api::from_value<api::Service>(base::parse_json(R"({"spec":{"bogus":1},"x":null})").value()));
-  const auto wrong = api::from_value<api::Service>(base::parse_json(R"({"spec":{"ports":[{"port":1},{"port":"x"}]}})").value());
-  ASSERT_FALSE(wrong);
-  EXPECT_EQ(wrong.error().message, "spec.ports[1].port: expected an integer, found string");
-}
-
-TEST(Types, RequiredFieldsAreWrittenAlways) {
-  EXPECT_EQ(base::write_json(api::to_value(api::Event{})),
-            R"({"kind":"Event","apiVersion":"v1","metadata":{},"involvedObject":{}})");
-  EXPECT_EQ(base::write_json(api::to_value(api::OwnerReference{.kind = "Pod"})), R"({"apiVersion":"","kind":"Pod","name":"","uid":""})");
-  api::Pod pod;
-  pod.spec.volumes.emplace_back().name = "scratch";
-  pod.spec.volumes[0].empty_dir.emplace();
-  EXPECT_EQ(base::write_json(api::to_value(pod)["spec"]["volumes"]), R"([{"name":"scratch","emptyDir":{}}])");
-  EXPECT_EQ(api::KindOf<api::EndpointSlice>::plural, "endpointslices");
-  EXPECT_FALSE(api::KindOf<api::Node>::namespaced);
 }
 
 }  // namespace

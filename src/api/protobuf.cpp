@@ -34,7 +34,8 @@ struct Field {
   std::string_view bytes;
 };
 
-// The fields of one message, in turn. Views into the input: nothing is copied or reserved for a length that is only claimed.
+// The fields of one message, in turn. Views into the input: nothing is copied or reserved for a length that
+// is only claimed.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -122,11 +123,13 @@ class Reader {
 };
 
 std::unexpected<base::Error> wrong_wire(const Field& field, std::string_view name) {
-  return base::fail(Reason::bad_request, fmt::format("proto: wrong wireType = {} for field {}", static_cast<int>(field.wire), name));
+  return base::fail(Reason::bad_request, fmt::format("proto: wrong wireType = {} for field {}",
+                                                     static_cast<int>(field.wire), name));
 }
 
 Result<Value> read_text(std::string_view bytes, std::string_view name) {
-  if (base::valid_utf8_prefix(bytes) != bytes.size()) return malformed(fmt::format("field {} is not valid UTF-8", name));
+  if (base::valid_utf8_prefix(bytes) != bytes.size())
+    return malformed(fmt::format("field {} is not valid UTF-8", name));
   return Value(bytes);
 }
 
@@ -143,7 +146,8 @@ Result<Value> read_time(std::string_view bytes, bool micro) {
     if (field->number == 2) nanos = static_cast<int64_t>(field->varint);
   }
   constexpr int64_t kFirst = -62'135'596'800, kLast = 253'402'300'799;  // years 1 to 9999
-  if (seconds < kFirst || seconds > kLast || nanos < 0 || nanos > 999'999'999) return malformed("a time is out of range");
+  if (seconds < kFirst || seconds > kLast || nanos < 0 || nanos > 999'999'999)
+    return malformed("a time is out of range");
   // The clock's 64 bits of nanoseconds do not reach that far.
   constexpr int64_t kClock = 9'223'372'035;
   if (seconds < -kClock || seconds > kClock) return malformed("a time is out of range");
@@ -185,7 +189,8 @@ bool is_scalar_varint(const Schema& schema) {
 
 Value varint_value(const Schema& schema, uint64_t raw) {
   if (schema.type == Schema::Type::boolean) return raw != 0;
-  return schema.format == "int32" ? static_cast<int64_t>(static_cast<int32_t>(raw)) : static_cast<int64_t>(raw);
+  return schema.format == "int32" ? static_cast<int64_t>(static_cast<int32_t>(raw))
+                                  : static_cast<int64_t>(raw);
 }
 
 // How often one property of a message was seen, for lists and maps that come in pieces.
@@ -214,7 +219,8 @@ class MessageReader {
 
  private:
   static bool is_zero(const Schema::Property& property, const Value& value) {
-    if (property.schema->type == Schema::Type::object || property.schema->type == Schema::Type::any) return false;
+    if (property.schema->type == Schema::Type::object || property.schema->type == Schema::Type::any)
+      return false;
     if (const auto* text = value.if_string()) return text->empty();
     if (value.is_number()) return value.as_int() == 0;
     return value.is_bool() && !value.as_bool();
@@ -223,7 +229,8 @@ class MessageReader {
   Result<void> take(const Field& field, int inside) {
     for (size_t i = 0; i < slots_.size(); ++i) {
       const Schema::Property& property = schema_.properties[i];
-      if (property.proto_inside == inside && property.proto == field.number) return set(property, field, slots_[i]);
+      if (property.proto_inside == inside && property.proto == field.number)
+        return set(property, field, slots_[i]);
       if (inside == 0 && property.proto_inside == field.number) {
         if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
         return read(field.bytes, property.proto_inside);
@@ -288,18 +295,25 @@ class MessageReader {
     }
     TRY(const Value name, read_text(key, property.name));
     TRY(Value content, value_of(items, value, property.name));
-    map.append(std::string(name.as_string()), std::move(content));  // double keys are sorted out by remove_doubles
+    map.append(std::string(name.as_string()),
+               std::move(content));  // double keys are sorted out by remove_doubles
     return {};
   }
 
   static Result<Value> value_of(const Schema& schema, std::string_view bytes, std::string_view name) {
     switch (schema.type) {
-      case Schema::Type::object: return message(schema, bytes);
-      case Schema::Type::string: return read_text(bytes, name);
-      case Schema::Type::bytes: return Value(base::base64_encode(bytes));
-      case Schema::Type::time: return read_time(bytes, false);
-      case Schema::Type::micro_time: return read_time(bytes, true);
-      case Schema::Type::int_or_string: return read_int_or_string(bytes);
+      case Schema::Type::object:
+        return message(schema, bytes);
+      case Schema::Type::string:
+        return read_text(bytes, name);
+      case Schema::Type::bytes:
+        return Value(base::base64_encode(bytes));
+      case Schema::Type::time:
+        return read_time(bytes, false);
+      case Schema::Type::micro_time:
+        return read_time(bytes, true);
+      case Schema::Type::int_or_string:
+        return read_int_or_string(bytes);
       case Schema::Type::quantity: {
         TRY(const std::string_view text, read_wrapped(bytes));
         return read_text(text.empty() ? "0" : text, name);
@@ -309,7 +323,8 @@ class MessageReader {
         if (json.empty()) return Value();
         return base::parse_json(json);
       }
-      default: return malformed(fmt::format("field {} has no protobuf form here", name));
+      default:
+        return malformed(fmt::format("field {} has no protobuf form here", name));
     }
   }
 
@@ -322,12 +337,14 @@ class MessageReader {
   }
 
  private:
-  // Of entries of a map with the same key the last one counts. Sorted, not searched: a body may hold a million of them.
+  // Of entries of a map with the same key the last one counts. Sorted, not searched: a body may hold a
+  // million of them.
   void remove_doubles() {
     for (size_t i = 0; i < slots_.size(); ++i) {
       auto* map = schema_.properties[i].schema->type == Schema::Type::map ? slots_[i].if_object() : nullptr;
       if (!map) continue;
-      std::vector<base::Member> entries(std::make_move_iterator(map->begin()), std::make_move_iterator(map->end()));
+      std::vector<base::Member> entries(std::make_move_iterator(map->begin()),
+                                        std::make_move_iterator(map->end()));
       std::map<std::string_view, size_t> last;
       for (size_t k = 0; k < entries.size(); ++k) last[entries[k].key] = k;
       base::Object out;
@@ -376,7 +393,9 @@ bool has_protobuf(const Kind& kind) {
 
 Result<Value> decode_protobuf(const Kind& kind, std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) {
-    return base::fail(Reason::bad_request, "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
+    return base::fail(
+        Reason::bad_request,
+        "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
   }
   TRY(const Envelope envelope, read_envelope(bytes.substr(kMagic.size())));
   if (!envelope.encoding.empty()) return malformed("the content has an encoding, and none is known");
@@ -450,21 +469,30 @@ std::string message_bytes(const Schema& schema, const Value& value);
 
 std::string value_bytes(const Schema& schema, const Value& value) {
   switch (schema.type) {
-    case Schema::Type::object: return message_bytes(schema, value);
-    case Schema::Type::bytes: return base::base64_decode(value.as_string()).value_or("");
+    case Schema::Type::object:
+      return message_bytes(schema, value);
+    case Schema::Type::bytes:
+      return base::base64_decode(value.as_string()).value_or("");
     case Schema::Type::time:
-    case Schema::Type::micro_time: return time_bytes(value.as_string());
-    case Schema::Type::int_or_string: return int_or_string_bytes(value);
-    case Schema::Type::quantity: return wrapped(value.as_string());
-    case Schema::Type::any: return wrapped(base::write_json(value));
-    default: return std::string(value.as_string());
+    case Schema::Type::micro_time:
+      return time_bytes(value.as_string());
+    case Schema::Type::int_or_string:
+      return int_or_string_bytes(value);
+    case Schema::Type::quantity:
+      return wrapped(value.as_string());
+    case Schema::Type::any:
+      return wrapped(base::write_json(value));
+    default:
+      return std::string(value.as_string());
   }
 }
 
 void put_value(std::string& out, int number, const Schema& schema, const Value& value) {
   switch (schema.type) {
-    case Schema::Type::boolean: return put_number(out, number, value.as_bool());
-    case Schema::Type::integer: return put_number(out, number, value.int_or(0));
+    case Schema::Type::boolean:
+      return put_number(out, number, value.as_bool());
+    case Schema::Type::integer:
+      return put_number(out, number, value.int_or(0));
     case Schema::Type::number: {
       const double real = value.as_double().value_or(0);
       put_tag(out, number, Wire::fixed64);
@@ -481,7 +509,8 @@ void put_value(std::string& out, int number, const Schema& schema, const Value& 
         put_bytes(out, number, entry);
       }
       return;
-    default: put_bytes(out, number, value_bytes(schema, value));
+    default:
+      put_bytes(out, number, value_bytes(schema, value));
   }
 }
 
@@ -491,8 +520,10 @@ std::string message_bytes(const Schema& schema, const Value& value) {
   for (const Schema::Property& property : schema.properties) {
     const Value& member = value[property.name];
     if (property.proto == 0 || member.is_null()) continue;
-    if (property.proto_inside == 0) put_value(fields[property.proto], property.proto, *property.schema, member);
-    else put_value(inlined[property.proto_inside], property.proto, *property.schema, member);
+    if (property.proto_inside == 0)
+      put_value(fields[property.proto], property.proto, *property.schema, member);
+    else
+      put_value(inlined[property.proto_inside], property.proto, *property.schema, member);
   }
   for (const auto& [number, bytes] : inlined) put_bytes(fields[number], number, bytes);
   std::string out;

@@ -1,5 +1,6 @@
-// Objects in the protobuf form of the Kubernetes API: the four bytes `k8s\0`, then runtime.Unknown around the message
-// whose field numbers are in the schema. For untrusted bytes: every length is checked before use. Pure; any thread.
+// Objects in the protobuf form of the Kubernetes API: the four bytes `k8s\0`, then runtime.Unknown around the
+// message whose field numbers are in the schema. For untrusted bytes: every length is checked before use.
+// Pure; any thread.
 //
 // Source: protobuf's encoding, and apimachinery's runtime.Unknown.
 #pragma once
@@ -18,8 +19,9 @@ inline constexpr std::string_view kProtobufMediaType = "application/vnd.kubernet
 // Whether the kind's schema has field numbers: custom kinds have none.
 bool has_protobuf(const Kind& kind);
 
-// The object as JSON would hold it, with the apiVersion and kind of the envelope (which may be empty, or another kind's:
-// the caller checks them). Zero values of fields to which zero means absent are left out. bad_request on malformed bytes.
+// The object as JSON would hold it, with the apiVersion and kind of the envelope (which may be empty, or
+// another kind's: the caller checks them). Zero values of fields to which zero means absent are left out.
+// bad_request on malformed bytes.
 base::Result<base::Value> decode_protobuf(const Kind& kind, std::string_view bytes);
 
 // `object` must follow the schema (decode_object made it so); unknown members are left out.

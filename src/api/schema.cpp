@@ -24,7 +24,8 @@ constexpr std::array kBuiltinTypes{
     BuiltinType{"Time", Schema::Type::time, "io.k8s.apimachinery.pkg.apis.meta.v1.Time"},
     BuiltinType{"MicroTime", Schema::Type::micro_time, "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"},
     BuiltinType{"Quantity", Schema::Type::quantity, "io.k8s.apimachinery.pkg.api.resource.Quantity"},
-    BuiltinType{"IntOrString", Schema::Type::int_or_string, "io.k8s.apimachinery.pkg.util.intstr.IntOrString"},
+    BuiltinType{"IntOrString", Schema::Type::int_or_string,
+                "io.k8s.apimachinery.pkg.util.intstr.IntOrString"},
     BuiltinType{"RawExtension", Schema::Type::any, "io.k8s.apimachinery.pkg.runtime.RawExtension"},
     BuiltinType{"FieldsV1", Schema::Type::any, "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1"},
 };
@@ -38,7 +39,8 @@ std::vector<std::string> read_texts(const Value& list) {
 
 Result<Schema::Type> read_type(const Value& from) {
   if (from["x-kubernetes-int-or-string"].as_bool()) return Schema::Type::int_or_string;
-  if (from["x-kubernetes-preserve-unknown-fields"].as_bool() && !from["properties"].is_object()) return Schema::Type::any;
+  if (from["x-kubernetes-preserve-unknown-fields"].as_bool() && !from["properties"].is_object())
+    return Schema::Type::any;
   const std::string_view type = from["type"].as_string(), format = from["format"].as_string();
   if (type == "string") {
     if (format == "byte") return Schema::Type::bytes;
@@ -100,7 +102,8 @@ Result<void> TypeTable::add(const Value& types) {
     Schema& schema = *types_.find(name)->second;
     schema.name = name;
     schema.openapi_key = from["openapi"].as_string();
-    if (auto filled = fill(schema, from); !filled) return std::unexpected(std::move(filled).error().wrap(name));
+    if (auto filled = fill(schema, from); !filled)
+      return std::unexpected(std::move(filled).error().wrap(name));
   }
   return {};
 }
@@ -202,7 +205,8 @@ Column read_column(const Value& from) {
   return out;
 }
 
-// The root of a kind also has the two members that name it; the shared type has not, it may stand inside another.
+// The root of a kind also has the two members that name it; the shared type has not, it may stand inside
+// another.
 Result<SchemaPtr> make_root(const SchemaPtr& type, TypeTable& types) {
   static constexpr std::pair<const char*, const char*> kNames[] = {
       {"kind", "Name of the schema that this object follows."},
@@ -215,7 +219,8 @@ Result<SchemaPtr> make_root(const SchemaPtr& type, TypeTable& types) {
     property.name = name;
     property.schema = text;
     property.description = description;
-    root->properties.insert(root->properties.begin() + (property.name == "kind" ? 0 : 1), std::move(property));
+    root->properties.insert(root->properties.begin() + (property.name == "kind" ? 0 : 1),
+                            std::move(property));
   }
   return SchemaPtr(std::move(root));
 }
@@ -237,9 +242,12 @@ Result<Kind> read_kind(const Value& definition, TypeTable& types) {
   out.stored = definition["stored"].as_bool(true);
   out.verbs = read_texts(definition["verbs"]);
   out.selectable_fields = read_texts(definition["selectableFields"]);
-  for (const Value& item : definition["subresources"].as_array()) out.subresources.push_back(read_subresource(item));
-  for (const Value& item : definition["additionalPrinterColumns"].as_array()) out.columns.push_back(read_column(item));
-  if (out.kind.empty() || out.version.empty()) return base::fail(Reason::invalid, "a kind without name or version");
+  for (const Value& item : definition["subresources"].as_array())
+    out.subresources.push_back(read_subresource(item));
+  for (const Value& item : definition["additionalPrinterColumns"].as_array())
+    out.columns.push_back(read_column(item));
+  if (out.kind.empty() || out.version.empty())
+    return base::fail(Reason::invalid, "a kind without name or version");
   TRY(SchemaPtr type, types.read(definition["schema"]));
   TRY(out.schema, make_root(type, types));
   return out;

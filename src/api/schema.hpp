@@ -1,5 +1,6 @@
-// Reads schemas and kinds from the shape that schema/*.yaml and CustomResourceDefinitions share: openAPIV3Schema with the
-// x-kubernetes extensions, `proto` for protobuf numbers and `$ref` to shared types. Pure; any thread.
+// Reads schemas and kinds from the shape that schema/*.yaml and CustomResourceDefinitions share:
+// openAPIV3Schema with the x-kubernetes extensions, `proto` for protobuf numbers and `$ref` to shared types.
+// Pure; any thread.
 #pragma once
 
 #include <map>

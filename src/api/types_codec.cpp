@@ -34,7 +34,8 @@ bool wrong_kind(const base::Value& from, std::string_view want, std::string& pro
   return false;
 }
 
-bool read_fields(const base::Value& from, void* to, std::span<const CodecField> fields, std::string& problem) {
+bool read_fields(const base::Value& from, void* to, std::span<const CodecField> fields,
+                 std::string& problem) {
   if (from.is_null()) return true;
   if (!from.is_object()) return wrong_kind(from, "an object", problem);
   size_t next = 0;  // members mostly stand in the order of the table
@@ -83,16 +84,16 @@ base::Result<void> read_root(const base::Value& from, void* to, std::span<const 
 
 template <>
 const CodecOps& codec_ops<std::string>() {
-  static constexpr CodecOps ops{
-      [](const base::Value& from, void* to, std::string& problem) {
-        // Quantities may stand as numbers in an object that no server has seen.
-        if (const auto* number = from.if_number()) return *static_cast<std::string*>(to) = number->text, true;
-        if (!from.is_string()) return wrong_kind(from, "a string", problem);
-        *static_cast<std::string*>(to) = from.as_string();
-        return true;
-      },
-      [](const void* from) { return base::Value(at<std::string>(from)); },
-      [](const void* from) { return at<std::string>(from).empty(); }};
+  static constexpr CodecOps ops{[](const base::Value& from, void* to, std::string& problem) {
+                                  // Quantities may stand as numbers in an object that no server has seen.
+                                  if (const auto* number = from.if_number())
+                                    return *static_cast<std::string*>(to) = number->text, true;
+                                  if (!from.is_string()) return wrong_kind(from, "a string", problem);
+                                  *static_cast<std::string*>(to) = from.as_string();
+                                  return true;
+                                },
+                                [](const void* from) { return base::Value(at<std::string>(from)); },
+                                [](const void* from) { return at<std::string>(from).empty(); }};
   return ops;
 }
 
@@ -125,43 +126,48 @@ const CodecOps& codec_ops<double>() {
 
 template <>
 const CodecOps& codec_ops<base::Value>() {
-  static constexpr CodecOps ops{
-      [](const base::Value& from, void* to, std::string&) { return *static_cast<base::Value*>(to) = from, true; },
-      [](const void* from) { return at<base::Value>(from); },
-      [](const void* from) { return at<base::Value>(from).is_null(); }};
+  static constexpr CodecOps ops{[](const base::Value& from, void* to, std::string&) {
+                                  return *static_cast<base::Value*>(to) = from, true;
+                                },
+                                [](const void* from) { return at<base::Value>(from); },
+                                [](const void* from) { return at<base::Value>(from).is_null(); }};
   return ops;
 }
 
 template <>
 const CodecOps& codec_ops<IntOrString>() {
-  static constexpr CodecOps ops{
-      [](const base::Value& from, void* to, std::string& problem) {
-        if (const auto number = from.as_int()) return *static_cast<IntOrString*>(to) = *number, true;
-        if (!from.is_string()) return wrong_kind(from, "an integer or a string", problem);
-        *static_cast<IntOrString*>(to) = from.as_string();
-        return true;
-      },
-      [](const void* from) {
-        const auto& value = at<IntOrString>(from);
-        return value.is_string() ? base::Value(value.string_value()) : base::Value(value.int_value());
-      },
-      [](const void* from) { return at<IntOrString>(from).empty(); }};
+  static constexpr CodecOps ops{[](const base::Value& from, void* to, std::string& problem) {
+                                  if (const auto number = from.as_int())
+                                    return *static_cast<IntOrString*>(to) = *number, true;
+                                  if (!from.is_string())
+                                    return wrong_kind(from, "an integer or a string", problem);
+                                  *static_cast<IntOrString*>(to) = from.as_string();
+                                  return true;
+                                },
+                                [](const void* from) {
+                                  const auto& value = at<IntOrString>(from);
+                                  return value.is_string() ? base::Value(value.string_value())
+                                                           : base::Value(value.int_value());
+                                },
+                                [](const void* from) { return at<IntOrString>(from).empty(); }};
   return ops;
 }
 
 template <>
 const CodecOps& codec_ops<std::optional<int64_t>>() {
-  static constexpr CodecOps ops{[](const base::Value& from, void* to, std::string& problem) {
-                                  return read_int(from, &static_cast<std::optional<int64_t>*>(to)->emplace(), problem);
-                                },
-                                Codec<std::optional<int64_t>>::write, Codec<std::optional<int64_t>>::is_absent};
+  static constexpr CodecOps ops{
+      [](const base::Value& from, void* to, std::string& problem) {
+        return read_int(from, &static_cast<std::optional<int64_t>*>(to)->emplace(), problem);
+      },
+      Codec<std::optional<int64_t>>::write, Codec<std::optional<int64_t>>::is_absent};
   return ops;
 }
 
 template <>
 const CodecOps& codec_ops<std::optional<bool>>() {
   static constexpr CodecOps ops{[](const base::Value& from, void* to, std::string& problem) {
-                                  return read_bool(from, &static_cast<std::optional<bool>*>(to)->emplace(), problem);
+                                  return read_bool(from, &static_cast<std::optional<bool>*>(to)->emplace(),
+                                                   problem);
                                 },
                                 Codec<std::optional<bool>>::write, Codec<std::optional<bool>>::is_absent};
   return ops;

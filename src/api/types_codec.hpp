@@ -1,5 +1,6 @@
-// How a struct of api/types.hpp is read from and written to a Value: by a table of its fields, so that the code is there
-// once and not once per type. Only the generated codecs include this. Constants and pure functions; any thread.
+// How a struct of api/types.hpp is read from and written to a Value: by a table of its fields, so that the
+// code is there once and not once per type. Only the generated codecs include this. Constants and pure
+// functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace api {
 
 // Reads into, and writes from, a place of one C++ type.
 struct CodecOps {
-  // False: `problem` starts with the path below this place (".a[0]"), or with ": " when the place itself is wrong.
+  // False: `problem` starts with the path below this place (".a[0]"), or with ": " when the place itself is
+  // wrong.
   bool (*read)(const base::Value& from, void* to, std::string& problem);
   base::Value (*write)(const void* from);
   bool (*is_absent)(const void* from);  // nothing to write, unless the field is required
@@ -39,8 +41,8 @@ const CodecOps& codec_ops();
 
 bool read_fields(const base::Value& from, void* to, std::span<const CodecField> fields, std::string& problem);
 // apiVersion and kind are left out when empty.
-base::Value write_fields(const void* from, std::span<const CodecField> fields, std::string_view api_version = {},
-                         std::string_view kind = {});
+base::Value write_fields(const void* from, std::span<const CodecField> fields,
+                         std::string_view api_version = {}, std::string_view kind = {});
 bool all_absent(const void* from, std::span<const CodecField> fields);
 base::Result<void> read_root(const base::Value& from, void* to, std::span<const CodecField> fields);
 
@@ -128,7 +130,9 @@ struct Codec<std::map<std::string, T>> {
     for (const auto& [key, value] : map) out.append(key, codec_ops<T>().write(&value));
     return out;
   }
-  static bool is_absent(const void* from) { return static_cast<const std::map<std::string, T>*>(from)->empty(); }
+  static bool is_absent(const void* from) {
+    return static_cast<const std::map<std::string, T>*>(from)->empty();
+  }
 };
 
 template <class T>
