@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "client/informer.hpp"
 #include "proxy/nft/apply.hpp"
+#include "proxy/nft/conntrack.hpp"
 #include "proxy/nft/render.hpp"
 #include "proxy/table.hpp"
 
@@ -153,12 +154,17 @@ class NftProxy final : public Proxy {
         done = runner_.apply(nft::render_replace(layout_, builder_.table()));
       }
     }
+    bool forget = !known_ || nft::lost_udp_endpoint(in_kernel_, builder_.table());
     known_ = done.has_value();
-    if (known_)
-      in_kernel_ = builder_.table();
-    else
+    if (!known_) {
       base::log_error("proxy", "{}; it is tried again from nothing", done.error().message);
-    return known_;
+      return false;
+    }
+    in_kernel_ = builder_.table();
+    if (forget)
+      if (auto gone = nft::forget_stale_udp(in_kernel_, layout_.networks); !gone)
+        base::log_warning("proxy", "stale UDP flows stay: {}", gone.error().message);
+    return true;
   }
 
   Place place_;

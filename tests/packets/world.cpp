@@ -44,6 +44,25 @@ base::Result<void> ip(const std::string& arguments) {
   return {};
 }
 
+class RealFlow final : public UdpFlow {
+ public:
+  explicit RealFlow(sys::Fd fd) : fd_(std::move(fd)) {}
+  std::string ask() override {
+    char answer[128];
+    while (::recv(fd_.get(), answer, sizeof answer, MSG_DONTWAIT) > 0) {  // answers that came late
+    }
+    (void)!::send(fd_.get(), "?", 1, MSG_NOSIGNAL);
+    pollfd poll{fd_.get(), POLLIN, 0};
+    if (::poll(&poll, 1, kSilenceMs) == 0) return "";
+    auto n = ::recv(fd_.get(), answer, sizeof answer, MSG_DONTWAIT);
+    std::string text(answer, n > 0 ? static_cast<size_t>(n) : 0);
+    return text.substr(0, text.find(' '));
+  }
+
+ private:
+  sys::Fd fd_;
+};
+
 class RealWorld final : public World {
  public:
   ~RealWorld() override {
@@ -54,7 +73,8 @@ class RealWorld final : public World {
   }
 
   base::Result<void> set_up() {
-    auto id = fmt::format("test-{}-", ::getpid());
+    static std::atomic<int> worlds{0};
+    auto id = fmt::format("test-{}-{}-", ::getpid(), ++worlds);
     CHECK_OK(add_namespace("node", id + "node"));
     std::string node = id + "node";
     CHECK_OK(ip(fmt::format("ip netns exec {} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'", node)));
@@ -95,6 +115,19 @@ class RealWorld final : public World {
       return {};
     }));
     return seen;
+  }
+
+  base::Result<std::unique_ptr<UdpFlow>> open_udp_flow(const std::string& host, const std::string& to,
+                                                       int port) override {
+    sys::Fd fd;
+    CHECK_OK(sys::inside_netns(namespaces_.at(host).get(), [&]() -> base::Result<void> {
+      fd.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      auto address = socket_address(to, port);
+      if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return std::unexpected(base::errno_error("connect", errno));
+      return {};
+    }));
+    return std::make_unique<RealFlow>(std::move(fd));
   }
 
  private:

@@ -21,6 +21,13 @@ struct Seen {
   std::string client;  // whom it took for the client, "address"
 };
 
+// A UDP socket that keeps its port.
+class UdpFlow {
+ public:
+  virtual ~UdpFlow() = default;
+  virtual std::string ask() = 0;  // who answered, "address:port"; "" when nobody did
+};
+
 class World {
  public:
   // Makes everything; the error says what the machine lacks.
@@ -29,6 +36,8 @@ class World {
   virtual int node_namespace() const = 0;
   virtual base::Result<Seen> send(const std::string& host, const std::string& to, proxy::Protocol protocol,
                                   int port) = 0;
+  virtual base::Result<std::unique_ptr<UdpFlow>> open_udp_flow(const std::string& host, const std::string& to,
+                                                               int port) = 0;
 };
 
 }  // namespace packets
