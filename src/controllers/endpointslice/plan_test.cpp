@@ -1,0 +1,311 @@
+#include "controllers/endpointslice/plan.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "controllers/make_test.hpp"
+
+namespace controllers {
+namespace {
+
+using testing::HasSubstr;
+using Pods = std::vector<std::shared_ptr<const api::Pod>>;
+using Slices = std::vector<SlicePtr>;
+
+Pods many_pods(int count, int first = 0) {
+  Pods pods;
+  for (int i = first; i < first + count; ++i) {
+    pods.push_back(pod_of({.name = fmt::format("p{:04}", i), .ip = fmt::format("10.244.{}.{}", i / 250, i % 250 + 1)}));
+  }
+  return pods;
+}
+
+// Plays the API server: carries the plan out.
+Slices carry_out(const Slices& before, const SlicePlan& plan) {
+  static int next = 0;
+  Slices out;
+  for (const auto& slice : before) {
+    bool gone = std::ranges::find(plan.remove, slice) != plan.remove.end();
+    for (const auto& update : plan.update) gone |= update.metadata.name == slice->metadata.name;
+    if (!gone) out.push_back(slice);
+  }
+  for (const auto& update : plan.update) out.push_back(std::make_shared<const api::EndpointSlice>(update));
+  for (auto slice : plan.create) {
+    slice.metadata.name = slice.metadata.generate_name + std::to_string(++next);
+    slice.metadata.uid = "uid-" + slice.metadata.name;
+    out.push_back(std::make_shared<const api::EndpointSlice>(std::move(slice)));
+  }
+  return out;
+}
+
+std::multiset<std::string> addresses(const Slices& slices) {
+  std::multiset<std::string> out;
+  for (const auto& slice : slices) {
+    for (const auto& endpoint : slice->endpoints) out.insert(endpoint.addresses.front());
+  }
+  return out;
+}
+
+bool is_quiet(const SlicePlan& plan) { return plan.create.empty() && plan.update.empty() && plan.remove.empty(); }
+
+TEST(PlanSlices, MakesASliceAsUpstreamDoes) {
+  api::Service service = make_service();
+  service.metadata.labels["team"] = "blue";
+  SlicePlan plan = plan_slices(service, {pod_of({.name = "a", .ready_since = 7})}, {});
+  ASSERT_EQ(plan.create.size(), 1u);
+  const auto& slice = plan.create.front();
+  EXPECT_EQ(slice.metadata.generate_name, "kubia-");
+  EXPECT_EQ(slice.metadata.labels.at("team"), "blue");
+  EXPECT_EQ(slice.metadata.labels.at("kubernetes.io/service-name"), "kubia");
+  EXPECT_EQ(slice.metadata.labels.at("endpointslice.kubernetes.io/managed-by"), "endpointslice-controller.k8s.io");
+  EXPECT_FALSE(slice.metadata.labels.contains("service.kubernetes.io/headless"));
+  EXPECT_EQ(slice.metadata.annotations.at("endpoints.kubernetes.io/last-change-trigger-time"),
+            base::format_nano_time(at_second(7)));
+  ASSERT_EQ(slice.metadata.owner_references.size(), 1u);
+  EXPECT_EQ(slice.metadata.owner_references[0].kind, "Service");
+  EXPECT_EQ(slice.metadata.owner_references[0].controller, true);
+  EXPECT_EQ(slice.metadata.owner_references[0].block_owner_deletion, true);
+  EXPECT_EQ(slice.address_type, "IPv4");
+  ASSERT_EQ(slice.ports.size(), 1u);
+  EXPECT_EQ(slice.ports[0].port, 8080);
+  EXPECT_EQ(slice.ports[0].protocol, "TCP");
+  ASSERT_EQ(slice.endpoints.size(), 1u);
+  const auto& endpoint = slice.endpoints[0];
+  EXPECT_EQ(endpoint.addresses, std::vector<std::string>{"10.244.0.1"});
+  EXPECT_EQ(endpoint.node_name, "n1");
+  EXPECT_EQ(endpoint.conditions->ready, true);
+  EXPECT_EQ(endpoint.conditions->serving, true);
+  EXPECT_EQ(endpoint.conditions->terminating, false);
+  EXPECT_EQ(endpoint.target_ref->kind, "Pod");
+  EXPECT_EQ(endpoint.target_ref->uid, "uid-a");
+}
+
+TEST(PlanSlices, ConditionsFollowThePod) {
+  api::Service service = make_service();
+  auto conditions = [&](const PodShape& shape) {
+    auto plan = plan_slices(service, {pod_of(shape)}, {});
+    const auto& c = *plan.create.at(0).endpoints.at(0).conditions;
+    return fmt::format("{}{}{}", c.ready.value() ? "R" : "-", c.serving.value() ? "S" : "-",
+                       c.terminating.value() ? "T" : "-");
+  };
+  EXPECT_EQ(conditions({.ready = true}), "RS-");
+  EXPECT_EQ(conditions({.ready = false}), "---");
+  EXPECT_EQ(conditions({.ready = true, .deleting = true}), "-ST");
+  EXPECT_EQ(conditions({.ready = false, .deleting = true}), "--T");
+  service.spec.publish_not_ready_addresses = true;
+  EXPECT_EQ(conditions({.ready = false}), "R--");
+  EXPECT_EQ(conditions({.ready = true, .deleting = true}), "RST");
+}
+
+TEST(PlanSlices, LeavesOutPodsThatHaveEndedOrHaveNoAddress) {
+  SlicePlan plan = plan_slices(make_service(),
+                               {pod_of({.name = "done", .phase = "Succeeded"}), pod_of({.name = "bad", .phase = "Failed"}),
+                                pod_of({.name = "new", .ip = ""}), pod_of({.name = "six", .ip = "fd00::1"})},
+                               {});
+  ASSERT_EQ(plan.create.size(), 1u) << "the empty slice that says so";
+  EXPECT_TRUE(plan.create[0].endpoints.empty());
+  EXPECT_TRUE(plan.create[0].ports.empty());
+}
+
+TEST(PlanSlices, TheEmptySliceIsKeptAndThenReplaced) {
+  api::Service service = make_service();
+  Slices slices = carry_out({}, plan_slices(service, {}, {}));
+  EXPECT_TRUE(is_quiet(plan_slices(service, {}, slices)));
+  slices = carry_out(slices, plan_slices(service, many_pods(1), slices));
+  ASSERT_EQ(slices.size(), 1u);
+  EXPECT_EQ(slices[0]->endpoints.size(), 1u);
+  slices = carry_out(slices, plan_slices(service, {}, slices));
+  ASSERT_EQ(slices.size(), 1u);
+  EXPECT_TRUE(slices[0]->endpoints.empty());
+}
+
+TEST(PlanSlices, AtMostAHundredEachAndNothingToDoTwice) {
+  api::Service service = make_service();
+  Pods pods = many_pods(250);
+  SlicePlan plan = plan_slices(service, pods, {});
+  ASSERT_EQ(plan.create.size(), 3u);
+  for (const auto& slice : plan.create) EXPECT_LE(slice.endpoints.size(), kMaxEndpointsPerSlice);
+  Slices slices = carry_out({}, plan);
+  EXPECT_EQ(addresses(slices).size(), 250u);
+  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices)));
+}
+
+TEST(PlanSlices, OneChangedPodIsOneWrite) {
+  api::Service service = make_service();
+  Pods pods = many_pods(250);
+  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  auto changed = make({.name = "p0130", .ip = "10.244.0.131", .ready = false, .ready_since = 99});
+  pods[130] = share(changed);
+  SlicePlan plan = plan_slices(service, pods, slices);
+  EXPECT_TRUE(plan.create.empty());
+  EXPECT_TRUE(plan.remove.empty());
+  ASSERT_EQ(plan.update.size(), 1u);
+  EXPECT_EQ(plan.update[0].metadata.annotations.at(std::string(kTriggerTimeAnnotation)),
+            base::format_nano_time(at_second(99)));
+}
+
+TEST(PlanSlices, ANewPodFillsTheSliceThatIsWrittenAnyway) {
+  api::Service service = make_service();
+  Pods pods = many_pods(250);
+  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  pods.erase(pods.begin());                       // one goes from the first slice ...
+  for (auto& pod : many_pods(1, 900)) pods.push_back(pod);  // ... and one comes
+  SlicePlan plan = plan_slices(service, pods, slices);
+  EXPECT_TRUE(plan.create.empty());
+  EXPECT_EQ(plan.update.size(), 1u);
+  slices = carry_out(slices, plan);
+  EXPECT_EQ(addresses(slices).size(), 250u);
+  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices)));
+}
+
+TEST(PlanSlices, ANewPodAloneGoesWhereThereIsRoom) {
+  api::Service service = make_service();
+  Slices slices = carry_out({}, plan_slices(service, many_pods(150), {}));
+  SlicePlan plan = plan_slices(service, many_pods(151), slices);
+  EXPECT_TRUE(plan.create.empty());
+  ASSERT_EQ(plan.update.size(), 1u);
+  EXPECT_EQ(plan.update[0].endpoints.size(), 51u);
+}
+
+TEST(PlanSlices, ASliceThatLosesItsLastPodGoes) {
+  api::Service service = make_service();
+  Slices slices = carry_out({}, plan_slices(service, many_pods(101), {}));
+  ASSERT_EQ(slices.size(), 2u);
+  const auto& small = slices[0]->endpoints.size() == 1 ? slices[0] : slices[1];
+  std::string last = small->endpoints.at(0).target_ref->name;
+  Pods pods = many_pods(101);
+  std::erase_if(pods, [&](const auto& pod) { return pod->metadata.name == last; });
+  slices = carry_out(slices, plan_slices(service, pods, slices));
+  EXPECT_EQ(slices.size(), 1u);
+}
+
+// Whatever happens in whatever order, the slices hold exactly the pods.
+TEST(PlanSlices, RandomChangesKeepExactlyThePods) {
+  api::Service service = make_service();
+  unsigned random = 12345;
+  auto roll = [&](unsigned n) { return (random = random * 1664525u + 1013904223u) / 65536u % n; };
+  std::vector<bool> here(400, false);
+  Slices slices;
+  for (int round = 0; round < 25; ++round) {
+    for (unsigned i = 0, n = roll(120); i < n; ++i) here[roll(400)] = roll(3) != 0;
+    Pods pods;
+    std::multiset<std::string> want;
+    for (int i = 0; i < 400; ++i) {
+      if (!here[static_cast<size_t>(i)]) continue;
+      pods.push_back(many_pods(1, i).front());
+      want.insert(pods.back()->status.pod_ip);
+    }
+    slices = carry_out(slices, plan_slices(service, pods, slices));
+    ASSERT_EQ(addresses(slices), want) << "round " << round;
+    for (const auto& slice : slices) ASSERT_LE(slice->endpoints.size(), kMaxEndpointsPerSlice);
+    ASSERT_TRUE(is_quiet(plan_slices(service, pods, slices))) << "round " << round;
+  }
+}
+
+TEST(PlanSlices, NamedTargetPortsAreLookedUpPerPod) {
+  api::Service service = make_service();
+  service.spec.ports[0].target_port = api::IntOrString("http");
+  api::Pod a = make({.name = "a", .ip = "10.244.0.1"});
+  add_port(a, "http", 8080);
+  api::Pod b = make({.name = "b", .ip = "10.244.0.2"});
+  add_port(b, "http", 9090);
+  api::Pod udp = make({.name = "udp", .ip = "10.244.0.3"});
+  add_port(udp, "http", 7070, "UDP");
+  SlicePlan plan = plan_slices(service, {share(a), share(b), share(udp)}, {});
+  ASSERT_EQ(plan.create.size(), 2u);
+  EXPECT_EQ(plan.create[0].ports[0].port, 8080);
+  EXPECT_EQ(plan.create[1].ports[0].port, 9090);
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_THAT(plan.warnings[0], HasSubstr("\"http\""));
+  EXPECT_THAT(plan.warnings[0], HasSubstr("pod udp"));
+  EXPECT_THAT(plan.warnings[0], HasSubstr("http=7070/UDP"));
+  Slices slices = carry_out({}, plan);
+  EXPECT_TRUE(is_quiet(plan_slices(service, {share(a), share(b), share(udp)}, slices)));
+}
+
+TEST(PlanSlices, SidecarsHavePortsToo) {
+  api::Service service = make_service();
+  service.spec.ports[0].target_port = api::IntOrString("proxy");
+  api::Pod pod = make({});
+  api::Container init;
+  api::ContainerPort port;
+  port.name = "proxy";
+  port.container_port = 15001;
+  port.protocol = "TCP";
+  init.ports.push_back(port);
+  pod.spec.init_containers.push_back(init);
+  EXPECT_FALSE(plan_slices(service, {share(pod)}, {}).warnings.empty());
+  pod.spec.init_containers[0].restart_policy = "Always";
+  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  EXPECT_TRUE(plan.warnings.empty());
+  EXPECT_EQ(plan.create.at(0).ports.at(0).port, 15001);
+}
+
+TEST(PlanSlices, HeadlessServicesAreLabelledAndMayHaveNoPorts) {
+  api::Service service = make_service();
+  service.spec.cluster_ip = "None";
+  service.spec.ports.clear();
+  api::Pod pod = make({.name = "kubia-0"});
+  pod.spec.hostname = "kubia-0";
+  pod.spec.subdomain = "kubia";
+  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  ASSERT_EQ(plan.create.size(), 1u);
+  EXPECT_TRUE(plan.create[0].ports.empty());
+  EXPECT_EQ(plan.create[0].metadata.labels.at("service.kubernetes.io/headless"), "");
+  EXPECT_EQ(plan.create[0].endpoints.at(0).hostname, "kubia-0");
+}
+
+TEST(PlanSlices, DualStackHasSlicesOfEachFamily) {
+  api::Service service = make_service();
+  service.spec.ip_families = {"IPv4", "IPv6"};
+  api::Pod pod = make({});
+  pod.status.pod_ips.emplace_back().ip = "fd00::1";
+  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  ASSERT_EQ(plan.create.size(), 2u);
+  EXPECT_EQ(plan.create[1].address_type, "IPv6");
+  EXPECT_EQ(plan.create[1].endpoints.at(0).addresses, std::vector<std::string>{"fd00::1"});
+  Slices slices = carry_out({}, plan);
+  service.spec.ip_families = {"IPv4"};
+  slices = carry_out(slices, plan_slices(service, {share(pod)}, slices));
+  ASSERT_EQ(slices.size(), 1u);
+  EXPECT_EQ(slices[0]->address_type, "IPv4");
+}
+
+TEST(PlanSlices, ChangesOfTheServiceReachTheSlices) {
+  api::Service service = make_service();
+  Pods pods = many_pods(3);
+  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  service.metadata.labels["release"] = "2";
+  SlicePlan plan = plan_slices(service, pods, slices);
+  EXPECT_EQ(plan.update.size(), 1u);
+  slices = carry_out(slices, plan);
+  service.spec.ports[0].target_port = api::IntOrString(9999);
+  plan = plan_slices(service, pods, slices);
+  EXPECT_EQ(plan.create.size(), 1u);
+  EXPECT_EQ(plan.remove.size(), 1u);
+}
+
+TEST(PlanSlices, SlicesOfAnEarlierServiceOfThatNameGo) {
+  api::Service service = make_service();
+  Slices slices = carry_out({}, plan_slices(service, many_pods(1), {}));
+  service.metadata.uid = "uid-made-anew";
+  SlicePlan plan = plan_slices(service, many_pods(1), slices);
+  EXPECT_EQ(plan.remove.size(), 1u);
+  EXPECT_EQ(plan.create.size(), 1u);
+}
+
+TEST(HasManagedEndpoints, OnlyWithASelectorAndNotForExternalNames) {
+  api::Service service = make_service();
+  EXPECT_TRUE(has_managed_endpoints(service));
+  service.spec.type = "ExternalName";
+  EXPECT_FALSE(has_managed_endpoints(service));
+  service = make_service();
+  service.spec.selector.clear();
+  EXPECT_FALSE(has_managed_endpoints(service));
+}
+
+}  // namespace
+}  // namespace controllers
