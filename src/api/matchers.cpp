@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "api/status.hpp"
 #include "base/strings.hpp"
@@ -208,6 +209,13 @@ Value strings_value(const std::vector<std::string>& values) {
   return out;
 }
 
+// By key, then by everything else: equal selectors print the same.
+void sort_requirements(std::vector<LabelMatcher::Requirement>& requirements) {
+  std::ranges::sort(requirements, [](const auto& a, const auto& b) {
+    return std::tie(a.key, a.op, a.values) < std::tie(b.key, b.op, b.values);
+  });
+}
+
 }  // namespace
 
 LabelMatcher LabelMatcher::nothing() {
@@ -268,7 +276,7 @@ Result<LabelMatcher> LabelMatcher::parse(std::string_view text) {
     return {};
   }));
   (void)parsed;
-  std::ranges::sort(out.requirements_, {}, &Requirement::key);
+  sort_requirements(out.requirements_);
   return out;
 }
 
@@ -276,7 +284,7 @@ LabelMatcher LabelMatcher::from_map(const Value& map) {
   LabelMatcher out;
   for (const auto& [key, value] : map.as_object())
     out.requirements_.push_back({key, Operator::equals, {std::string(value.as_string())}});
-  std::ranges::sort(out.requirements_, {}, &Requirement::key);
+  sort_requirements(out.requirements_);
   return out;
 }
 
@@ -301,7 +309,7 @@ Result<LabelMatcher> LabelMatcher::from_object(const Value& selector) {
         make_requirement(std::string(expression["key"].as_string()), op, std::move(values)));
     out.requirements_.push_back(std::move(requirement));
   }
-  std::ranges::sort(out.requirements_, {}, &Requirement::key);
+  sort_requirements(out.requirements_);
   return out;
 }
 
