@@ -250,7 +250,7 @@ void Http1Connection::on_command(Command& command) {
     case Op::start: start(*command.response); break;
     case Op::write: write_chunk(std::move(command.chunk), command.exchange); break;
     case Op::finish: finish(); break;
-    case Op::abort: link_.cut("the stream was dropped unfinished"); break;
+    case Op::abort: link_.cut(""); break;
     case Op::upgrade: upgrade(*command.response); break;
     default: break;
   }
