@@ -246,7 +246,7 @@ int run_describe(Context& context) {
   const Args& args = context.args;
   if (args.operands.empty() && !args.given("filename"))
     return print_error(base::Error{base::Reason::unknown, "You must specify the type of resource to describe. Use \"kubectl api-resources\" "
-                                                          "for a complete list of supported resources.\n", nullptr});
+                                                          "for a complete list of supported resources.", nullptr});
   auto opened = context.session();
   if (!opened) return print_error(opened.error());
   Session& session = **opened;
@@ -259,8 +259,10 @@ int run_describe(Context& context) {
   auto found = find_subjects(session, args, targets);
   if (!found) return print_error(found.error());
   Describer describer(session, args.get("show-events") != "false");
-  if (args.operands.size() == 2 && targets.size() == 1 && found->errors.size() == 1 && found->errors[0].reason == base::Reason::not_found)
+  if (args.operands.size() == 2 && found->errors.size() == 1 && found->errors[0].reason == base::Reason::not_found) {
+    if (targets.size() > 1) return print_error(base::Error{base::Reason::unknown, "you may only specify a single resource type", nullptr});
     return describe_matching(session, describer, targets[0], found->errors[0]);
+  }
   bool first = true;
   for (const Subject& subject : found->subjects) {
     auto text = describer.describe(subject);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cstdlib>
 
 #include "base/strings.hpp"
 #include "cli/describe_kinds.hpp"
@@ -48,19 +48,19 @@ std::string label_of_field(std::string_view name) {
   return base::join(words, " ");
 }
 
+// As Go prints an int64, or a float64 with its shortest digits and %g's choice of an exponent.
 std::string number_text(const Value::Number& number) {
-  if (number.text.find_first_of(".eE") == std::string::npos) return number.text;
+  if (base::parse_int(number.text)) return number.text;
   double value = std::strtod(number.text.c_str(), nullptr);
-  if (value == std::trunc(value) && std::abs(value) < 1e15) return fmt::format("{:.0f}", value);
-  int exponent = static_cast<int>(std::floor(std::log10(std::abs(value))));
-  if (exponent >= -4 && exponent < 16) return fmt::format("{}", value);
-  std::string text = fmt::format("{:e}", value);
-  // The shortest digits that read back as the same number.
+  std::string text;
   for (int digits = 0; digits < 17; ++digits) {
     text = fmt::format("{:.{}e}", value, digits);
     if (std::strtod(text.c_str(), nullptr) == value) break;
   }
-  return text;
+  int exponent = std::atoi(text.c_str() + text.find('e') + 1);
+  if (exponent < -4 || exponent >= 6) return text;
+  int decimals = static_cast<int>(text.find('e')) - (value < 0 ? 3 : 2) - exponent;
+  return fmt::format("{:.{}f}", value, std::max(decimals, 0));
 }
 
 // As Go's %v prints what JSON holds.

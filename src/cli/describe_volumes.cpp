@@ -12,7 +12,7 @@ using base::Array;
 using base::Value;
 
 struct VolumeField {
-  enum class Kind { text, number, boolean, list, reference, optional };
+  enum class Kind { text, number, boolean, list, commas, map, reference, optional };
   std::string_view label;  // with its colon and what kubectl puts around it
   std::string_view name;
   Kind kind = Kind::text;
@@ -29,7 +29,7 @@ const VolumeField kReadOnly{"ReadOnly:", "readOnly", VolumeField::Kind::boolean}
 const VolumeField kOptional{"Optional:", "optional", VolumeField::Kind::boolean};
 const VolumeField kSecretRef{"SecretRef:", "secretRef", VolumeField::Kind::reference};
 
-// In the order in which kubectl looks for them; the ones with a shape of their own are in put_source.
+// The ones with a shape of their own are in put_source.
 const std::vector<VolumeKind>& volume_kinds() {
   using Kind = VolumeField::Kind;
   static const std::vector<VolumeKind> kinds = {
@@ -51,6 +51,18 @@ const std::vector<VolumeKind>& volume_kinds() {
        {{"EndpointsName:", "endpoints"}, {"Path:", "path"}, kReadOnly}},
       {"persistentVolumeClaim", "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
        {{"ClaimName:", "claimName"}, kReadOnly}},
+      {"fc", "FC (a Fibre Channel disk)",
+       {{"TargetWWNs:", "targetWWNs", Kind::commas}, {"LUN:", "lun", Kind::optional}, kFsType, kReadOnly}},
+      {"flexVolume", "FlexVolume (a generic volume resource that is provisioned/attached using an exec based plugin)",
+       {{"Driver:", "driver"}, kFsType, kSecretRef, kReadOnly, {"Options:", "options", Kind::map}}},
+      {"flocker", "Flocker (a Flocker volume mounted by the Flocker agent)", {{"DatasetName:", "datasetName"}, {"DatasetUUID:", "datasetUUID"}}},
+      {"azureFile", "AzureFile (an Azure File Service mount on the host and bind mount to the pod)",
+       {{"SecretName:", "secretName"}, {"ShareName:", "shareName"}, kReadOnly}},
+      {"scaleIO", "ScaleIO (a persistent volume backed by a block device in ScaleIO)",
+       {{"Gateway:", "gateway"}, {"System:", "system"}, {"Protection Domain:", "protectionDomain"}, {"Storage Pool:", "storagePool"},
+        {"Storage Mode:", "storageMode"}, {"VolumeName:", "volumeName"}, kFsType, kReadOnly}},
+      {"storageos", "StorageOS (a StorageOS Persistent Disk resource)",
+       {{"VolumeName:", "volumeName"}, {"VolumeNamespace:", "volumeNamespace"}, kFsType, kReadOnly}},
       {"rbd", "RBD (a Rados Block Device mount on the host that shares a pod's lifetime)",
        {{"CephMonitors:", "monitors", Kind::list}, {"RBDImage:", "image"}, kFsType, {"RBDPool:", "pool"}, {"RadosUser:", "user"},
         {"Keyring:", "keyring"}, kSecretRef, kReadOnly}},
@@ -70,12 +82,21 @@ const std::vector<VolumeKind>& volume_kinds() {
   return kinds;
 }
 
+// As Go prints a map of strings.
+std::string map_text(const Value& map) {
+  std::vector<std::string> items;
+  for (auto* member : sorted_members(map)) items.push_back(fmt::format("{}:{}", member->key, member->value.as_string()));
+  return fmt::format("map[{}]", base::join(items, " "));
+}
+
 std::string field_text(const Value& value, VolumeField::Kind kind) {
   switch (kind) {
     case VolumeField::Kind::text: return text_of(value);
     case VolumeField::Kind::number: return text_or(value, "0");
     case VolumeField::Kind::boolean: return std::string(bool_text(value));
     case VolumeField::Kind::list: return fmt::format("[{}]", joined(value, " "));
+    case VolumeField::Kind::commas: return joined(value, ", ");
+    case VolumeField::Kind::map: return map_text(value);
     case VolumeField::Kind::optional: return value.is_null() ? "<none>" : text_of(value);
     case VolumeField::Kind::reference: return value.is_null() ? "nil" : fmt::format("&LocalObjectReference{{Name:{},}}", text_of(value["name"]));
   }
