@@ -202,8 +202,12 @@ Result<Found> find_subjects(Session& session, const Args& args, const std::vecto
     TRY(auto manifests, read_manifests(args.all("filename"), args.on("recursive")));
     for (auto& manifest : manifests) {
       TRY(auto resource, session.find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string()));
-      TRY(std::string ns, namespace_for(session, resource, manifest.object));
-      add_one(session, resource, ns, api::name_of(manifest.object), found);
+      auto ns = namespace_for(session, resource, manifest.object);
+      if (ns) {
+        add_one(session, resource, *ns, api::name_of(manifest.object), found);
+      } else {
+        found.errors.push_back(std::move(ns).error());
+      }
     }
     return found;
   }
@@ -223,6 +227,15 @@ Result<Found> find_subjects(Session& session, const Args& args, const std::vecto
     }
   }
   return found;
+}
+
+// Several at once stand without "error: " in front.
+int print_errors(const std::vector<base::Error>& errors) {
+  for (const auto& error : errors) {
+    if (errors.size() > 1 && !error.details) fmt::print(stderr, "{}\n", error.message);
+    else print_error(error);
+  }
+  return errors.empty() ? 0 : 1;
 }
 
 void print_text(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -279,8 +292,7 @@ int run_describe(Context& context) {
     if (args.on("all-namespaces")) fmt::print(stderr, "No resources found\n");
     else fmt::print(stderr, "No resources found in {} namespace.\n", session.namespace_());
   }
-  for (const auto& error : found->errors) print_error(error);
-  return found->errors.empty() ? 0 : 1;
+  return print_errors(found->errors);
 }
 
 }  // namespace

@@ -151,6 +151,15 @@ void put_csi(Page& page, const Value& source) {
   }
 }
 
+// kubectl's nested writer indents every piece of a line anew, so that these values stand four blanks to the right.
+void put_nested(Page& page, std::string_view title, std::string_view between, std::string_view next, const Value& map) {
+  page.put(fmt::format("    {}:", title));
+  auto members = sorted_members(map);
+  if (members.empty()) page.line(0, "\t    <none>");
+  for (size_t i = 0; i < members.size(); ++i)
+    page.line(0, fmt::format("{}\t    {}{}{}", i ? next : "", members[i]->key, between, members[i]->value.as_string()));
+}
+
 void put_claim_template(Page& page, const Value& claim) {
   page.line(2, "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)");
   if (!claim.is_object()) return;
@@ -158,10 +167,8 @@ void put_claim_template(Page& page, const Value& claim) {
   std::string beta = text_of(claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"]);
   page.field(2, "StorageClass", beta.empty() ? text_of(spec["storageClassName"]) : beta);
   page.field(2, "Volume", text_of(spec["volumeName"]));
-  page.put("    ");
-  put_labels(page, "Labels", claim["metadata"]["labels"]);
-  page.put("    ");
-  put_annotations(page, "Annotations", claim["metadata"]["annotations"]);
+  put_nested(page, "Labels", "=", "        ", claim["metadata"]["labels"]);
+  put_nested(page, "Annotations", ": ", "    ", claim["metadata"]["annotations"]);
   page.field(2, "Capacity", "");
   page.field(2, "Access Modes", "");
   if (spec["volumeMode"].is_string()) page.field(2, "VolumeMode", text_of(spec["volumeMode"]));
