@@ -27,32 +27,30 @@ class OwnWrites {
   explicit OwnWrites(const sys::Clock& clock) : clock_(clock) {}
 
   void wrote(Slice slice) {
-    std::string key = client::object_key(slice.metadata.namespace_, slice.metadata.name);
-    entries_[key] = {std::make_shared<const Slice>(std::move(slice)), clock_.steady_now()};
+    auto& entry = entries_[service_key(slice)][slice.metadata.name];
+    entry = {std::make_shared<const Slice>(std::move(slice)), clock_.steady_now()};
   }
-  void removed(const Slice& slice) {
-    entries_[client::object_key(slice.metadata.namespace_, slice.metadata.name)] = {nullptr, clock_.steady_now()};
-  }
-  // Lays the writes of one Service over what the informer has seen.
-  std::vector<SlicePtr> over(const std::string& namespace_, const std::string& service, std::vector<SlicePtr> seen) {
+  void removed(const Slice& slice) { entries_[service_key(slice)][slice.metadata.name] = {nullptr, clock_.steady_now()}; }
+
+  // Lays the writes of one Service over what the informer has seen of it.
+  std::vector<SlicePtr> over(const std::string& key, std::vector<SlicePtr> seen) {
+    auto own = entries_.find(key);
+    if (own == entries_.end()) return seen;
     auto now = clock_.steady_now();
     std::map<std::string, SlicePtr> all;
-    for (auto& slice : seen) all[client::object_key(namespace_, slice->metadata.name)] = std::move(slice);
-    for (auto it = entries_.begin(); it != entries_.end();) {
-      const auto& [key, entry] = *it;
-      auto known = all.find(key);
-      if (now - entry.time > kOwnWriteLifetime || (known != all.end() && is_newer(known->second, entry.slice))) {
-        it = entries_.erase(it);
-        continue;
-      }
-      if (!entry.slice && known != all.end()) all.erase(known);
-      if (entry.slice && entry.slice->metadata.namespace_ == namespace_ && service_of(*entry.slice) == service) {
-        all[key] = entry.slice;
-      }
-      ++it;
+    for (auto& slice : seen) all[slice->metadata.name] = std::move(slice);
+    std::erase_if(own->second, [&](const auto& item) {
+      auto known = all.find(item.first);
+      return now - item.second.time > kOwnWriteLifetime ||
+             (known != all.end() && is_newer(known->second, item.second.slice));
+    });
+    for (const auto& [name, entry] : own->second) {
+      if (entry.slice) all[name] = entry.slice;
+      else all.erase(name);
     }
+    if (own->second.empty()) entries_.erase(own);
     std::vector<SlicePtr> out;
-    for (auto& [key, slice] : all) out.push_back(std::move(slice));
+    for (auto& [name, slice] : all) out.push_back(std::move(slice));
     return out;
   }
   static std::string service_of(const Slice& slice) {
@@ -72,8 +70,11 @@ class OwnWrites {
     return base::parse_int(seen->metadata.resource_version).value_or(0) >=
            base::parse_int(own->metadata.resource_version).value_or(0);
   }
+  static std::string service_key(const Slice& slice) {
+    return client::object_key(slice.metadata.namespace_, service_of(slice));
+  }
   const sys::Clock& clock_;
-  std::map<std::string, Entry> entries_;
+  std::map<std::string, std::map<std::string, Entry>> entries_;  // by Service, by slice
 };
 
 class EndpointSliceLoop final : public Controller {
@@ -139,7 +140,7 @@ class EndpointSliceLoop final : public Controller {
     for (auto& slice : slices_.list(ns)) {
       if (OwnWrites::service_of(*slice) == service->metadata.name) seen.push_back(std::move(slice));
     }
-    auto existing = own_.over(ns, service->metadata.name, std::move(seen));
+    auto existing = own_.over(key, std::move(seen));
     std::erase_if(existing, [](const SlicePtr& slice) { return !slice->metadata.deletion_timestamp.empty(); });
     std::vector<std::shared_ptr<const api::Pod>> pods;
     for (auto& pod : pods_.list(ns)) {

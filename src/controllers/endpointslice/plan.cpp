@@ -255,12 +255,13 @@ struct MissingPorts {
       auto it = pods.find(&port);
       if (it == pods.end()) continue;
       const Pod& first = *it->second.front();
-      std::string others = it->second.size() > 1 ? fmt::format(" and {} more", it->second.size() - 1) : "";
+      std::string others = it->second.size() > 1 ? fmt::format(" (and of {} more)", it->second.size() - 1) : "";
+      std::string name = target_port_name(port);
       out.push_back(fmt::format(
-          "port {}: targetPort \"{}\" is the name of no {} port of pod {}{}, which therefore get(s) no traffic on it; "
-          "name a container port so, or use its number. Declared: {}",
-          port.name.empty() ? std::to_string(port.port) : port.name, target_port_name(port),
-          port.protocol.empty() ? "TCP" : port.protocol, first.metadata.name, others, declared(first)));
+          "port {}: targetPort \"{}\" names no {} port of pod {}{}, so no traffic goes there: name a container port "
+          "\"{}\", or use a port number. The pod declares: {}",
+          port.name.empty() ? std::to_string(port.port) : port.name, name,
+          port.protocol.empty() ? "TCP" : port.protocol, first.metadata.name, others, name, declared(first)));
     }
   }
 

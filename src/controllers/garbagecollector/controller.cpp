@@ -2,7 +2,6 @@
 #include <map>
 #include <utility>
 
-#include "api/kinds.hpp"
 #include "api/meta.hpp"
 #include "base/guarded.hpp"
 #include "base/log.hpp"
@@ -10,14 +9,11 @@
 #include "client/retry.hpp"
 #include "controllers/controllers.hpp"
 #include "controllers/garbagecollector/plan.hpp"
+#include "controllers/kind_names.hpp"
 #include "controllers/worker.hpp"
 
 namespace controllers {
 namespace {
-
-bool has_verb(const api::Kind& kind, std::string_view verb) {
-  return std::ranges::find(kind.verbs, verb) != kind.verbs.end();
-}
 
 // Follows every kind that can own or be owned; keys are UIDs. Nothing is deleted on the word of the graph alone: the
 // object and each owner that the graph does not know are read from the API first.
@@ -32,7 +28,7 @@ class GarbageCollector final : public Controller {
   std::string_view name() const override { return "garbagecollector"; }
 
   void start() override {
-    auto registry = api::load_builtin_kinds();
+    auto registry = load_kind_names();
     if (!registry) {
       base::log_error("garbagecollector", "the kinds cannot be read, so nothing is collected: {}",
                       registry.error().message);
@@ -40,7 +36,7 @@ class GarbageCollector final : public Controller {
     }
     kinds_ = std::move(*registry);
     for (const auto& kind : kinds_.all()) {
-      if (!kind->stored || kind->kind == "Event") continue;
+      if (kind->kind == "Event") continue;
       if (has_verb(*kind, "list") && has_verb(*kind, "watch") && has_verb(*kind, "delete")) follow(kind);
     }
     for (auto& reflector : reflectors_) reflector->start();

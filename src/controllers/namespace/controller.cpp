@@ -2,11 +2,11 @@
 #include <map>
 #include <utility>
 
-#include "api/kinds.hpp"
 #include "api/meta.hpp"
 #include "base/log.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
+#include "controllers/kind_names.hpp"
 #include "controllers/namespace/plan.hpp"
 #include "controllers/worker.hpp"
 
@@ -18,10 +18,6 @@ using std::chrono::milliseconds;
 constexpr const char* kFinalizer = "kubernetes";
 constexpr milliseconds kFirstLook{50};
 constexpr milliseconds kLastLook{2'000};
-
-bool has_verb(const api::Kind& kind, std::string_view verb) {
-  return std::ranges::find(kind.verbs, verb) != kind.verbs.end();
-}
 
 // Keys are names of namespaces.
 class NamespaceLoop final : public Controller {
@@ -50,7 +46,7 @@ class NamespaceLoop final : public Controller {
 
  private:
   void prepare() {
-    auto registry = api::load_builtin_kinds();
+    auto registry = load_kind_names();
     if (!registry) {
       base::log_error("namespace", "the kinds cannot be read, so no namespace can be emptied: {}",
                       registry.error().message);
@@ -58,7 +54,7 @@ class NamespaceLoop final : public Controller {
     }
     for (const auto& kind : registry->all()) {
       // Events last: what is deleted may still say something about itself.
-      if (!kind->stored || !kind->namespaced || !has_verb(*kind, "list") || !has_verb(*kind, "delete")) continue;
+      if (!kind->namespaced || !has_verb(*kind, "list") || !has_verb(*kind, "delete")) continue;
       kinds_.insert(kind->kind == "Event" ? kinds_.end() : kinds_.begin(), kind);
     }
     namespaces_.wait_synced();
