@@ -80,7 +80,8 @@ void put_port_table(Page& page, int level, const Value& ports) {
 std::string addresses_text(const Value& addresses) {
   std::vector<std::string> all;
   for (const Value& address : addresses.as_array()) all.push_back(text_of(address["ip"]));
-  return all.empty() ? "<none>" : base::join(all, ",");
+  std::string text = base::join(all, ",");
+  return text.empty() ? "<none>" : text;
 }
 
 std::string text_or_unset(const Value& value) { return value.is_null() ? "<unset>" : text_of(value); }
