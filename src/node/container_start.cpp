@@ -61,7 +61,7 @@ std::string PodSync::cgroup_of(const PodRecord& record, const std::string& id) c
   return "/sampan-" + c_.config.cluster + "/pod" + record.uid + "/" + id;
 }
 std::string PodSync::container_dir(const PodRecord& record, const std::string& id) const {
-  return c_.records.pod_dir(record.uid) + "/containers/" + id.substr(0, 16);
+  return c_.records.container_dir(record.uid, id);
 }
 std::string PodSync::log_dir(const PodRecord& record) const {
   return c_.config.log_dir + "/" + record.namespace_ + "_" + record.name + "_" + record.uid;

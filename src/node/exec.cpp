@@ -200,12 +200,19 @@ void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input) {
   });
 }
 
-void serve_exec(const Runtime& runtime, const std::string& container_id, const ExecRequest& request,
+void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle, const ExecRequest& request,
                 const std::string& run_dir, net::WebSocket& socket, std::string_view protocol, ExecInput& input) {
-  const std::string pid_file = run_dir + "/exec-" + base::make_name_suffix(12) + ".pid";
-  auto ends = start_command(runtime.exec(container_id, request.command, request.tty, pid_file), request);
+  const std::string scratch = run_dir + "/exec-" + base::make_name_suffix(12);
+  auto spawn = runtime.exec(container_id, bundle, request.command, request.tty, scratch);
+  auto ends = spawn ? start_command(std::move(*spawn), request) : std::unexpected(spawn.error());
   const bool structured = protocol != "channel.k8s.io";
+  const auto remove_scratch = [&] {
+    for (const char* ending : {".pid", ".json"}) {
+      if (auto removed = sys::remove_file(scratch + ending); !removed) base::log_warning("node", "exec: {}", removed.error().message);
+    }
+  };
   if (!ends) {
+    remove_scratch();
     socket.send_binary(std::string(1, kError) + (structured ? failure_text(ends.error().message) : ends.error().message));
     socket.close(1000, "");
     return;
@@ -213,13 +220,13 @@ void serve_exec(const Runtime& runtime, const std::string& container_id, const E
   Session session(std::move(*ends), request, socket, input);
   const auto status = session.run();
   if (!status) {
-    session.end(pid_file);
+    session.end(scratch + ".pid");
   } else if (structured) {
     socket.send_binary(std::string(1, kError) + status_text(*status));
   } else if (status->code != 0) {
     socket.send_binary(std::string(1, kError) + "command terminated with exit code " + std::to_string(status->code));
   }
-  if (auto removed = sys::remove_file(pid_file); !removed) base::log_warning("node", "exec: {}", removed.error().message);
+  remove_scratch();
   socket.close(1000, "");
 }
 

@@ -297,6 +297,8 @@ base::Result<void> PodSync::publish(const api::Pod& pod, const PodRecord& record
   inputs.now = c_.clock.now();
   const api::PodStatus status = make_pod_status(pod, record, inputs);
   if (status == pod.status) return {};
+  // Who sees the status may ask for logs or exec at once: they look into the records.
+  CHECK_OK(c_.records.put(record));
   auto patched = c_.client.patch(client::resource_of<api::Pod>(pod.metadata.namespace_), pod.metadata.name,
                                  client::PatchType::merge, status_patch(pod, status), "status");
   if (!patched) {

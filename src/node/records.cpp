@@ -61,12 +61,21 @@ std::string Records::key_of_container(const std::string& id) const {
 }
 
 base::Result<void> Records::put(const PodRecord& record) {
+  std::string text = base::write_json(to_value(record));
   {
     auto records = records_.lock();
     (*records)[record.uid] = record;
   }
+  {
+    auto written = written_.lock();
+    std::string& last = (*written)[record.uid];
+    if (last == text) return {};
+    last = text;
+  }
   CHECK_OK(sys::make_dirs(pod_dir(record.uid), 0700));
-  return sys::write_file_atomically(pod_dir(record.uid) + "/pod.json", base::write_json(to_value(record)), 0600);
+  auto done = sys::write_file_atomically(pod_dir(record.uid) + "/pod.json", text, 0600);
+  if (!done) written_.lock()->erase(record.uid);
+  return done;
 }
 
 base::Result<void> Records::erase(const std::string& uid) {
@@ -74,6 +83,7 @@ base::Result<void> Records::erase(const std::string& uid) {
     auto records = records_.lock();
     records->erase(uid);
   }
+  written_.lock()->erase(uid);
   return sys::remove_tree(pod_dir(uid));
 }
 

@@ -29,10 +29,15 @@ class Records {
   // Keys of pods that wait for an image.
   std::vector<std::string> waiting_for_image() const;
   std::string pod_dir(const std::string& uid) const { return dir_ + "/" + uid; }
+  // A container's bundle.
+  std::string container_dir(const std::string& uid, const std::string& id) const {
+    return pod_dir(uid) + "/containers/" + id.substr(0, 16);
+  }
 
  private:
   std::string dir_;
   base::Guarded<std::map<std::string, PodRecord>> records_;
+  base::Guarded<std::map<std::string, std::string>> written_;  // the files' texts: what is there is not written again
 };
 
 }  // namespace node

@@ -155,6 +155,7 @@ base::Result<void> Runtime::prove(const Config& config) const {
   const std::string bundle = config.run_dir + "/probe-" + base::make_name_suffix(8);
   const std::string id = "probe-" + base::make_name_suffix(10);
   CHECK_OK(sys::make_dirs(bundle + "/rootfs/proc", 0700));
+  CHECK_OK(sys::make_dirs(bundle + "/rootfs/dev", 0700));
   base::Array namespaces;
   for (const char* type : {"mount", "pid", "ipc", "uts", "network"}) {
     namespaces.emplace_back(base::Object{{"type", type}});
@@ -296,16 +297,21 @@ bool Runtime::was_killed_for_memory(const std::string& cgroup_path, const std::s
   return false;
 }
 
-sys::Spawn Runtime::exec(const std::string& id, const std::vector<std::string>& what, bool terminal,
-                         const std::string& pid_file) const {
-  std::vector<std::string> arguments = {"exec", "--pid-file", pid_file};
-  if (terminal) {
-    arguments.push_back("--tty");
-    arguments.push_back("--env");
-    arguments.push_back("TERM=xterm");
-  }
+base::Result<sys::Spawn> Runtime::exec(const std::string& id, const std::string& bundle,
+                                       const std::vector<std::string>& what, bool terminal,
+                                       const std::string& scratch) const {
+  TRY(auto text, sys::read_file(bundle + "/config.json"));
+  TRY(auto config, base::parse_json(text));
+  base::Value process = config["process"];
+  base::Array args;
+  for (const auto& argument : what) args.emplace_back(argument);
+  process.object().set("args", std::move(args));
+  process.object().set("terminal", terminal);
+  if (terminal) process.object()["env"].array().emplace_back("TERM=xterm");
+  CHECK_OK(sys::write_file(scratch + ".json", base::write_json(process), 0600));
+  std::vector<std::string> arguments = {"exec", "--process", scratch + ".json", "--pid-file", scratch + ".pid"};
+  if (terminal) arguments.push_back("--tty");
   arguments.push_back(id);
-  arguments.insert(arguments.end(), what.begin(), what.end());
   return command(std::move(arguments));
 }
 

@@ -53,9 +53,11 @@ class Runtime {
   std::optional<int> exit_code(const std::string& id) const;
   void forget_exit(const std::string& id) const;
   bool was_killed_for_memory(const std::string& cgroup_path, const std::string& bundle) const;
-  // How to run a command inside the container.
-  sys::Spawn exec(const std::string& id, const std::vector<std::string>& command, bool terminal,
-                  const std::string& pid_file) const;
+  // How to run a command inside the container, as its own process runs (user, environment, folder). Makes the files
+  // `scratch`.json and `scratch`.pid (the command's process id).
+  base::Result<sys::Spawn> exec(const std::string& id, const std::string& bundle,
+                                const std::vector<std::string>& command, bool terminal,
+                                const std::string& scratch) const;
   std::vector<std::string> known_containers() const;
 
  private:

@@ -158,8 +158,9 @@ void Streams::handle(net::Request request, std::shared_ptr<net::Responder> respo
   if (!socket) return answer_error(*responder, socket.error());
   auto input = std::make_shared<ExecInput>(wake);
   listen(**socket, input);
-  launch([state, wake, input, ws = *socket, exec_request, protocol, id = found->container.id] {
-    serve_exec(state->runtime, id, exec_request, state->run_dir, *ws, protocol, *input);
+  launch([state, wake, input, ws = *socket, exec_request, protocol, id = found->container.id,
+          bundle = state->records.container_dir(found->uid, found->container.id)] {
+    serve_exec(state->runtime, id, bundle, exec_request, state->run_dir, *ws, protocol, *input);
   });
 }
 

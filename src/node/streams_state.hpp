@@ -93,7 +93,7 @@ struct ExecInput {
 // Sets the socket's callbacks: before anything else is done with it.
 void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input);
 // Runs the command, moves the bytes, says how it ended, closes. On the calling thread.
-void serve_exec(const Runtime& runtime, const std::string& container_id, const ExecRequest& request,
+void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle, const ExecRequest& request,
                 const std::string& run_dir, net::WebSocket& socket, std::string_view protocol, ExecInput& input);
 
 }  // namespace node
