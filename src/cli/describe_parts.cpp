@@ -104,25 +104,31 @@ void put_labels(Page& page, std::string_view title, const Value& labels) {
   for (auto* label : sorted_members(labels)) page.line(0, fmt::format("\t{}={}", label->key, label->value.as_string()));
 }
 
-void put_annotations(Page& page, std::string_view title, const Value& annotations) {
+std::vector<std::string> annotation_lines(const Value& annotations) {
   constexpr size_t kLongest = 140;
-  page.put(fmt::format("{}:", title));
-  auto members = sorted_members(annotations);
-  std::erase_if(members, [](auto* m) { return m->key == "kubectl.kubernetes.io/last-applied-configuration"; });
-  if (members.empty()) return page.line(0, "\t<none>");
-  for (auto* member : members) {
+  std::vector<std::string> lines;
+  for (auto* member : sorted_members(annotations)) {
+    if (member->key == "kubectl.kubernetes.io/last-applied-configuration") continue;
     std::string_view value = member->value.as_string();
     if (value.ends_with('\n')) value.remove_suffix(1);
     if (value.size() + member->key.size() + 2 <= kLongest && value.find('\n') == std::string_view::npos) {
-      page.line(0, fmt::format("\t{}: {}", member->key, value));
+      lines.push_back(fmt::format("{}: {}", member->key, value));
       continue;
     }
-    page.line(0, fmt::format("\t{}:", member->key));
+    lines.push_back(member->key + ":");
     for (auto& piece : base::split(value, '\n')) {
       bool cut = piece.size() > kLongest - 2;
-      page.line(0, fmt::format("\t  {}{}", std::string_view(piece).substr(0, kLongest - 2), cut ? "..." : ""));
+      lines.push_back(fmt::format("  {}{}", std::string_view(piece).substr(0, kLongest - 2), cut ? "..." : ""));
     }
   }
+  return lines;
+}
+
+void put_annotations(Page& page, std::string_view title, const Value& annotations) {
+  page.put(fmt::format("{}:", title));
+  auto lines = annotation_lines(annotations);
+  if (lines.empty()) return page.line(0, "\t<none>");
+  for (auto& line : lines) page.line(0, "\t" + line);
 }
 
 void put_tolerations(Page& page, std::string_view title, const Value& tolerations) {

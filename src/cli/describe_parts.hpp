@@ -39,6 +39,8 @@ std::string selector_text(const base::Value& selector);
 void put_name(Page& page, const base::Value& object);
 // `title` with its own indentation, then one label per line.
 void put_labels(Page& page, std::string_view title, const base::Value& labels);
+// "key: value", or "key:" and indented pieces when it is long or has several lines; what `apply` keeps is left out.
+std::vector<std::string> annotation_lines(const base::Value& annotations);
 void put_annotations(Page& page, std::string_view title, const base::Value& annotations);
 // Name:, Namespace:, Labels:, Annotations:
 void put_metadata(Page& page, const base::Value& object);

@@ -152,12 +152,11 @@ void put_csi(Page& page, const Value& source) {
 }
 
 // kubectl's nested writer indents every piece of a line anew, so that these values stand four blanks to the right.
-void put_nested(Page& page, std::string_view title, std::string_view between, std::string_view next, const Value& map) {
+void put_nested(Page& page, std::string_view title, std::string_view next, const std::vector<std::string>& lines) {
   page.put(fmt::format("    {}:", title));
-  auto members = sorted_members(map);
-  if (members.empty()) page.line(0, "\t    <none>");
-  for (size_t i = 0; i < members.size(); ++i)
-    page.line(0, fmt::format("{}\t    {}{}{}", i ? next : "", members[i]->key, between, members[i]->value.as_string()));
+  if (lines.empty()) page.line(0, "\t    <none>");
+  for (size_t i = 0; i < lines.size(); ++i)
+    page.line(0, fmt::format("{}\t{}{}", i ? next : "", lines[i].starts_with(' ') ? "" : "    ", lines[i]));
 }
 
 void put_claim_template(Page& page, const Value& claim) {
@@ -167,8 +166,10 @@ void put_claim_template(Page& page, const Value& claim) {
   std::string beta = text_of(claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"]);
   page.field(2, "StorageClass", beta.empty() ? text_of(spec["storageClassName"]) : beta);
   page.field(2, "Volume", text_of(spec["volumeName"]));
-  put_nested(page, "Labels", "=", "        ", claim["metadata"]["labels"]);
-  put_nested(page, "Annotations", ": ", "    ", claim["metadata"]["annotations"]);
+  std::vector<std::string> labels;
+  for (auto* label : sorted_members(claim["metadata"]["labels"])) labels.push_back(fmt::format("{}={}", label->key, label->value.as_string()));
+  put_nested(page, "Labels", "        ", labels);
+  put_nested(page, "Annotations", "    ", annotation_lines(claim["metadata"]["annotations"]));
   page.field(2, "Capacity", "");
   page.field(2, "Access Modes", "");
   if (spec["volumeMode"].is_string()) page.field(2, "VolumeMode", text_of(spec["volumeMode"]));
