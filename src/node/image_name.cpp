@@ -34,9 +34,14 @@ bool is_host(std::string_view text) {
     if (!base::parse_int(text.substr(colon + 1))) return false;
     text = text.substr(0, colon);
   }
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_alnum(c) || c == '.' || c == '-' || c == '[' || c == ']' || c == ':';
-  });
+  if (text.starts_with('[') && text.ends_with(']')) {
+    return text.find_first_not_of("0123456789abcdefABCDEF:", 1) == text.size() - 1;
+  }
+  for (const auto& label : base::split(text, '.')) {
+    if (label.empty() || label.front() == '-' || label.back() == '-') return false;
+    if (!std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; })) return false;
+  }
+  return true;
 }
 
 bool is_tag(std::string_view text) {
