@@ -14,8 +14,8 @@ std::optional<User> authenticate(const net::Peer& peer) {
 base::Result<void> authorize(const User& user, const Attributes& attributes) {
   if (user.name.empty()) {
     return std::unexpected(base::Error{base::Reason::forbidden,
-                                       "forbidden: User \"system:anonymous\" cannot " + attributes.verb + " path \"" +
-                                           attributes.path + "\"",
+                                       "forbidden: User \"system:anonymous\" cannot " + attributes.verb +
+                                           " path \"" + attributes.path + "\"",
                                        {}});
   }
   return {};

@@ -10,7 +10,8 @@
 
 namespace server {
 
-// The user of a verified client certificate: its common name, its organizations as groups. Nothing else proves anyone.
+// The user of a verified client certificate: its common name, its organizations as groups. Nothing else
+// proves anyone.
 std::optional<User> authenticate(const net::Peer& peer);
 
 struct Attributes {
@@ -23,8 +24,8 @@ struct Attributes {
   std::string path = {};
 };
 
-// The one place where a request is allowed or forbidden. As of now every authenticated user may do everything; role
-// based access control will decide here.
+// The one place where a request is allowed or forbidden. As of now every authenticated user may do
+// everything; role based access control will decide here.
 base::Result<void> authorize(const User& user, const Attributes& attributes);
 
 }  // namespace server

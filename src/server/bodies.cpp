@@ -28,19 +28,19 @@ base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& e
   return api::parse_body(kind, exchange.request.headers.get("Content-Type"), exchange.request.body);
 }
 
-base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange, std::string_view api_version,
-                                           std::string_view kind_name) {
+base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange,
+                                           std::string_view api_version, std::string_view kind_name) {
   auto kind = core.registry.find_kind(api_version, kind_name);
   if (!kind) {
-    return base::fail(base::Reason::internal_error,
-                      fmt::format("kind {} is not in the registry: the schemas of this binary are incomplete",
-                                  kind_name));
+    return base::fail(
+        base::Reason::internal_error,
+        fmt::format("kind {} is not in the registry: the schemas of this binary are incomplete", kind_name));
   }
   TRY(auto body, read_body(*kind, exchange));
   if (!body.value.is_object()) {
-    return std::unexpected(api::bad_request(fmt::format(
-        "the object provided is unrecognized (must be of type {}): it is a JSON {}", kind_name,
-        body.value.kind_name())));
+    return std::unexpected(api::bad_request(
+        fmt::format("the object provided is unrecognized (must be of type {}): it is a JSON {}", kind_name,
+                    body.value.kind_name())));
   }
   return std::move(body.value);
 }

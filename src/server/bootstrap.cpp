@@ -1,5 +1,5 @@
-// What is there before anybody asks: the four namespaces, their ServiceAccounts, the Service default/kubernetes. Also
-// the end of old events.
+// What is there before anybody asks: the four namespaces, their ServiceAccounts, the Service
+// default/kubernetes. Also the end of old events.
 #include <fmt/format.h>
 
 #include <future>
@@ -16,12 +16,13 @@ namespace {
 constexpr int64_t kEventSeconds = 3600;
 
 // Creates the object unless it is there. Waits for the commit.
-base::Result<void> ensure(Core& core, std::string_view group, std::string_view plural, std::string_view namespace_,
-                          base::Value object) {
+base::Result<void> ensure(Core& core, std::string_view group, std::string_view plural,
+                          std::string_view namespace_, base::Value object) {
   const Resource* resource = core.find(group, "v1", plural);
   if (!resource) {
-    return base::fail(base::Reason::internal_error,
-                      fmt::format("kind {} is not in the registry: the schemas of this binary are incomplete", plural));
+    return base::fail(
+        base::Reason::internal_error,
+        fmt::format("kind {} is not in the registry: the schemas of this binary are incomplete", plural));
   }
   std::string key = resource->key(namespace_, api::name_of(object));
   if (core.store.get(key)) return {};
@@ -53,7 +54,9 @@ std::string first_address(const std::string& cidr) {
   return address ? format_ipv4(*address + 1) : std::string();
 }
 
-base::Value make_named(std::string_view name) { return base::Object{{"metadata", base::Object{{"name", name}}}}; }
+base::Value make_named(std::string_view name) {
+  return base::Object{{"metadata", base::Object{{"name", name}}}};
+}
 
 base::Value make_kubernetes_service(const Config& config) {
   std::string address = first_address(config.service_cidr);

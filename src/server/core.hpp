@@ -1,5 +1,5 @@
-// What the files of the server share: the resources by URL, the store, the allocators, the watches. Reached by const
-// reference; its parts say themselves from which threads.
+// What the files of the server share: the resources by URL, the store, the allocators, the watches. Reached
+// by const reference; its parts say themselves from which threads.
 #pragma once
 
 #include <functional>
@@ -36,8 +36,8 @@ struct Resource {
 };
 
 struct Core {
-  Core(Config config, const api::Registry& registry, store::Store& store, const sys::Clock& clock, NodeConnector nodes,
-       Allocators allocators);
+  Core(Config config, const api::Registry& registry, store::Store& store, const sys::Clock& clock,
+       NodeConnector nodes, Allocators allocators);
   ~Core();
 
   const Resource* find(std::string_view group, std::string_view version, std::string_view plural) const;

@@ -25,7 +25,8 @@ TEST_F(Deletes, PreconditionsAreKept) {
   auto created = call("POST", config_maps_, config_map_json("a"));
   auto wrong = call("DELETE", config_maps_ + "/a", R"({"preconditions":{"uid":"x"}})");
   EXPECT_EQ(wrong.status, 409);
-  EXPECT_THAT(std::string(wrong.message()), HasSubstr("Precondition failed: UID in precondition: x, UID in object meta: "));
+  EXPECT_THAT(std::string(wrong.message()),
+              HasSubstr("Precondition failed: UID in precondition: x, UID in object meta: "));
   EXPECT_EQ(call("DELETE", config_maps_ + "/a", R"({"preconditions":{"resourceVersion":"1"}})").status, 409);
   std::string uid(created.json.at({"metadata", "uid"}).as_string());
   EXPECT_EQ(call("DELETE", config_maps_ + "/a", R"({"preconditions":{"uid":")" + uid + "\"}}").status, 200);
@@ -90,7 +91,8 @@ TEST_F(Deletes, PropagationBecomesFinalizers) {
 }
 
 TEST_F(Deletes, ANamespaceIsEmptiedFirst) {
-  auto created = call("POST", "/api/v1/namespaces", R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":"n"}})");
+  auto created =
+      call("POST", "/api/v1/namespaces", R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":"n"}})");
   ASSERT_EQ(created.status, 201) << created.text;
   EXPECT_EQ(created.json.at({"spec", "finalizers"}).as_array().at(0).as_string(), "kubernetes");
   EXPECT_EQ(created.json["metadata"]["labels"]["kubernetes.io/metadata.name"].as_string(), "n");
@@ -99,10 +101,12 @@ TEST_F(Deletes, ANamespaceIsEmptiedFirst) {
   EXPECT_EQ(deleted.json.at({"status", "phase"}).as_string(), "Terminating");
   auto refused = call("POST", "/api/v1/namespaces/n/configmaps", config_map_json("late"));
   EXPECT_EQ(refused.status, 403);
-  EXPECT_EQ(refused.message(),
-            "configmaps \"late\" is forbidden: unable to create new content in namespace n because it is being "
-            "terminated");
-  EXPECT_EQ(refused.json.at({"details", "causes"}).as_array().at(0)["reason"].as_string(), "NamespaceTerminating");
+  EXPECT_EQ(
+      refused.message(),
+      "configmaps \"late\" is forbidden: unable to create new content in namespace n because it is being "
+      "terminated");
+  EXPECT_EQ(refused.json.at({"details", "causes"}).as_array().at(0)["reason"].as_string(),
+            "NamespaceTerminating");
   auto again = call("DELETE", "/api/v1/namespaces/n");
   EXPECT_EQ(again.text, deleted.text);
   base::Value emptied = deleted.json;

@@ -78,9 +78,8 @@ void append_resources(base::Array& resources, const api::Kind& kind) {
   resources.emplace_back(std::move(main));
   for (const auto& sub : kind.subresources) {
     if (!serves_subresource(kind, sub.name)) continue;
-    base::Object object{{"name", kind.plural + "/" + sub.name},
-                        {"singularName", ""},
-                        {"namespaced", kind.namespaced}};
+    base::Object object{
+        {"name", kind.plural + "/" + sub.name}, {"singularName", ""}, {"namespaced", kind.namespaced}};
     if (!sub.version.empty() && (sub.group != kind.group || sub.version != kind.version)) {
       object.set("group", sub.group);
       object.set("version", sub.version);
@@ -180,7 +179,8 @@ bool Documents::try_serve_aggregated(const ExchangePtr& exchange, bool core_grou
                            [&] { return make_aggregated(core_.registry, core_group, version); });
     std::string etag = '"' + document.hash + '"';
     net::Headers extra{{"ETag", etag}, {"Vary", "Accept"}, {"Cache-Control", "public"}};
-    std::string type = fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
+    std::string type =
+        fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
     if (exchange->request.headers.get("If-None-Match") == etag) {
       exchange->send(304, type, {}, std::move(extra));
     } else {
@@ -196,9 +196,10 @@ void Documents::serve_core_versions(const ExchangePtr& exchange) {
   auto document = cached("core_versions", [&] {
     base::Array addresses;
     if (!core_.config.advertise_address.empty()) {
-      addresses.emplace_back(base::Object{
-          {"clientCIDR", "0.0.0.0/0"},
-          {"serverAddress", fmt::format("{}:{}", core_.config.advertise_address, core_.config.advertise_port)}});
+      addresses.emplace_back(
+          base::Object{{"clientCIDR", "0.0.0.0/0"},
+                       {"serverAddress",
+                        fmt::format("{}:{}", core_.config.advertise_address, core_.config.advertise_port)}});
     }
     return base::Value(base::Object{{"kind", "APIVersions"},
                                     {"versions", base::Array{"v1"}},
@@ -224,7 +225,8 @@ void Documents::serve_group(const ExchangePtr& exchange) {
   for (const auto& group : groups_of(core_.registry)) {
     if (group.group != exchange->route.group) continue;
     if (!choose_document_format(exchange)) return;
-    return exchange->send_document(200, net::make_chunk(base::write_json(make_api_group(group, true)) + "\n"));
+    return exchange->send_document(200,
+                                   net::make_chunk(base::write_json(make_api_group(group, true)) + "\n"));
   }
   exchange->not_found_plain();
 }
@@ -233,7 +235,8 @@ void Documents::serve_group_version(const ExchangePtr& exchange) {
   const auto& route = exchange->route;
   base::Array resources;
   for (const auto& kind : core_.registry.all()) {
-    if (kind->stored && kind->group == route.group && kind->version == route.version) append_resources(resources, *kind);
+    if (kind->stored && kind->group == route.group && kind->version == route.version)
+      append_resources(resources, *kind);
   }
   if (resources.empty()) return exchange->not_found_plain();
   if (!choose_document_format(exchange)) return;
@@ -249,14 +252,10 @@ void Documents::serve_version(const ExchangePtr& exchange) {
   auto pieces = base::split(version, '.');
   std::string major = pieces.empty() ? "" : pieces[0];
   if (major.starts_with('v')) major.erase(0, 1);
-  base::Object object{{"major", major},
-                      {"minor", pieces.size() > 1 ? pieces[1] : ""},
-                      {"gitVersion", version},
-                      {"gitCommit", ""},
-                      {"gitTreeState", ""},
-                      {"buildDate", ""},
-                      {"goVersion", ""},
-                      {"compiler", "clang"},
+  base::Object object{{"major", major},           {"minor", pieces.size() > 1 ? pieces[1] : ""},
+                      {"gitVersion", version},    {"gitCommit", ""},
+                      {"gitTreeState", ""},       {"buildDate", ""},
+                      {"goVersion", ""},          {"compiler", "clang"},
 #if defined(__aarch64__)
                       {"platform", "linux/arm64"}};
 #else
@@ -311,8 +310,8 @@ void Documents::serve_openapi_document(const ExchangePtr& exchange) {
   exchange->send(200, "application/json", {document.bytes}, std::move(extra));
 }
 
-// kubectl 1.27 and 1.28 insist on the protobuf form of v2 before they validate; an empty document says that v2
-// describes nothing, which makes them ask v3.
+// kubectl 1.27 and 1.28 insist on the protobuf form of v2 before they validate; an empty document says that
+// v2 describes nothing, which makes them ask v3.
 void Documents::serve_openapi_v2(const ExchangePtr& exchange) {
   for (const auto& range : parse_accept(exchange->request.headers.get("Accept"))) {
     if (range.type.starts_with("application/com.github.proto-openapi.spec.v2")) {

@@ -1,5 +1,5 @@
-// Documents about the API itself: discovery in its old and its aggregated form, OpenAPI v3, version. Made from the
-// registry when first asked for, then kept.
+// Documents about the API itself: discovery in its old and its aggregated form, OpenAPI v3, version. Made
+// from the registry when first asked for, then kept.
 //
 // Threading: any thread.
 #pragma once

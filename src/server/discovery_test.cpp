@@ -12,7 +12,8 @@ using ::testing::StartsWith;
 using Discovery = ServerTest;
 
 constexpr auto kAggregated =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;"
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/"
+    "json;g=apidiscovery.k8s.io;"
     "v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
 const base::Value* find(const base::Value& list, std::string_view member, std::string_view text) {
@@ -24,7 +25,8 @@ const base::Value* find(const base::Value& list, std::string_view member, std::s
 
 TEST_F(Discovery, AggregatedWithETag) {
   auto core = call("GET", "/api?timeout=32s", "", {{"Accept", kAggregated}});
-  EXPECT_EQ(core.headers.get("Content-Type"), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  EXPECT_EQ(core.headers.get("Content-Type"),
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
   EXPECT_EQ(core.json["apiVersion"].as_string(), "apidiscovery.k8s.io/v2");
   const auto& resources = core.json["items"].as_array().at(0)["versions"].as_array().at(0)["resources"];
   const auto* services = find(resources, "resource", "services");
@@ -37,19 +39,22 @@ TEST_F(Discovery, AggregatedWithETag) {
   ASSERT_TRUE(pods);
   EXPECT_TRUE(find((*pods)["subresources"], "subresource", "log"));
   EXPECT_FALSE(find((*pods)["subresources"], "subresource", "portforward"));  // not served
-  auto again = call("GET", "/api", "", {{"Accept", kAggregated}, {"If-None-Match", std::string(core.headers.get("ETag"))}});
+  auto again = call("GET", "/api", "",
+                    {{"Accept", kAggregated}, {"If-None-Match", std::string(core.headers.get("ETag"))}});
   EXPECT_EQ(again.status, 304);
   EXPECT_EQ(again.text, "");
   auto groups = call("GET", "/apis", "", {{"Accept", kAggregated}});
   EXPECT_THAT(groups.text, HasSubstr("discovery.k8s.io"));
-  auto old = call("GET", "/apis", "", {{"Accept", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"}});
+  auto old = call("GET", "/apis", "",
+                  {{"Accept", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"}});
   EXPECT_EQ(old.json["apiVersion"].as_string(), "apidiscovery.k8s.io/v2beta1");
 }
 
 TEST_F(Discovery, Classic) {
   auto versions = call("GET", "/api");
   EXPECT_EQ(versions.json["kind"].as_string(), "APIVersions");
-  EXPECT_EQ(versions.json["serverAddressByClientCIDRs"].as_array().at(0)["serverAddress"].as_string(), "192.0.2.1:6443");
+  EXPECT_EQ(versions.json["serverAddressByClientCIDRs"].as_array().at(0)["serverAddress"].as_string(),
+            "192.0.2.1:6443");
   auto core = call("GET", "/api/v1");
   EXPECT_EQ(core.json["groupVersion"].as_string(), "v1");
   EXPECT_TRUE(find(core.json["resources"], "name", "services"));
@@ -76,7 +81,8 @@ TEST_F(Discovery, OpenApi) {
   EXPECT_THAT(document.text, HasSubstr("x-kubernetes-group-version-kind"));
   EXPECT_EQ(document.headers.get("ETag"), '"' + url.substr(url.find('=') + 1) + '"');
   EXPECT_EQ(call("GET", "/openapi/v3/apis/none/v1").status, 404);
-  auto v2 = call("GET", "/openapi/v2", "", {{"Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}});
+  auto v2 = call("GET", "/openapi/v2", "",
+                 {{"Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}});
   EXPECT_EQ(v2.status, 200);
   EXPECT_EQ(v2.headers.get("Content-Type"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
   EXPECT_EQ(call("GET", "/openapi/v2", "", {{"Accept", "application/json"}}).status, 406);
@@ -111,7 +117,8 @@ TEST_F(Discovery, LogsAndExecGoToThePodsNode) {
 
 TEST_F(Discovery, WhichContainerIsMeant) {
   auto two = [](std::string name, std::string annotations) {
-    return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","annotations":)" + annotations +
+    return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","annotations":)" +
+           annotations +
            R"(},"spec":{"nodeName":"n1","containers":[{"name":"a","image":"i"},{"name":"b","image":"i"}]}})";
   };
   call("POST", pods_, two("p", "{}"));
@@ -122,7 +129,8 @@ TEST_F(Discovery, WhichContainerIsMeant) {
   call("GET", pods_ + "/q/log");
   EXPECT_EQ(node_request_.path, "/containerLogs/default/q/b");
   call("POST", pods_, pod_json("free"));
-  EXPECT_EQ(call("GET", pods_ + "/free/exec?command=x&stdout=1").message(), "pod free does not have a host assigned");
+  EXPECT_EQ(call("GET", pods_ + "/free/exec?command=x&stdout=1").message(),
+            "pod free does not have a host assigned");
   EXPECT_EQ(call("GET", pods_ + "/free/portforward").status, 404);
 }
 

@@ -36,10 +36,12 @@ size_t skip_object(std::string_view text, size_t at) {
 
 int64_t latest_time(const base::Value& object) {
   int64_t latest = 0;
-  for (auto text : {object.at({"metadata", "creationTimestamp"}).as_string(), object["lastTimestamp"].as_string(),
-                    object["eventTime"].as_string(), object.at({"series", "lastObservedTime"}).as_string()}) {
+  for (auto text :
+       {object.at({"metadata", "creationTimestamp"}).as_string(), object["lastTimestamp"].as_string(),
+        object["eventTime"].as_string(), object.at({"series", "lastObservedTime"}).as_string()}) {
     if (auto time = base::parse_time(text)) {
-      latest = std::max<int64_t>(latest, std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count());
+      latest = std::max<int64_t>(
+          latest, std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count());
     }
   }
   return latest;

@@ -1,5 +1,5 @@
-// Objects as bytes: the canonical JSON that is stored and sent, and what is kept parsed beside it so that lists and
-// watches never parse. Pure; any thread.
+// Objects as bytes: the canonical JSON that is stored and sent, and what is kept parsed beside it so that
+// lists and watches never parse. Pure; any thread.
 #pragma once
 
 #include <memory>

@@ -28,7 +28,8 @@ Exchange::Exchange(net::Request r, std::shared_ptr<net::Responder> responder)
     : request(std::move(r)), responder_(std::move(responder)) {}
 
 void Exchange::warn(std::string text) {
-  if (std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end()) warnings_.push_back(std::move(text));
+  if (std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end())
+    warnings_.push_back(std::move(text));
 }
 
 void Exchange::warn(const std::vector<std::string>& texts) {
@@ -44,7 +45,8 @@ net::Headers Exchange::make_headers(std::string_view content_type) const {
   return headers;
 }
 
-void Exchange::send(int status, std::string_view content_type, std::vector<net::Chunk> body, net::Headers extra) {
+void Exchange::send(int status, std::string_view content_type, std::vector<net::Chunk> body,
+                    net::Headers extra) {
   if (!responder_) return;
   net::Response response;
   response.status = status;

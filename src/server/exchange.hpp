@@ -1,6 +1,7 @@
 // One request on its way: who asks, for what, the warnings collected so far, and the one answer.
 //
-// Threading: owned by one thread at a time (the connection's, then the store's writer); shared_ptr carries it over.
+// Threading: owned by one thread at a time (the connection's, then the store's writer); shared_ptr carries it
+// over.
 #pragma once
 
 #include <memory>

@@ -24,7 +24,8 @@ Weighted parse_range(std::string_view text) {
     if (equals == std::string_view::npos) continue;
     std::string name = base::to_lower(base::trim(piece.substr(0, equals)));
     std::string value(base::trim(piece.substr(equals + 1)));
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+      value = value.substr(1, value.size() - 2);
     if (name == "q") {
       result.weight = std::strtod(value.c_str(), nullptr);
     } else {
@@ -103,11 +104,12 @@ base::Result<Format> negotiate(const net::Request& request, Answering answering)
     if (yaml) format.encoding = Format::Encoding::yaml;
     if (choose_shape(range, answering, format)) return format;
   }
-  std::string types = answering == Answering::watch ? "application/json" : "application/json, application/yaml";
+  std::string types =
+      answering == Answering::watch ? "application/json" : "application/json, application/yaml";
   if (!converting.empty()) {
     return base::fail(base::Reason::not_acceptable,
-                      "only the following media types are accepted when converting to " + std::string(converting) +
-                          ": " + types);
+                      "only the following media types are accepted when converting to " +
+                          std::string(converting) + ": " + types);
   }
   return base::fail(base::Reason::not_acceptable, "only the following media types are accepted: " + types);
 }

@@ -1,4 +1,5 @@
-// In which form the client wants its answer: the Accept header against what the server can write. Pure; any thread.
+// In which form the client wants its answer: the Accept header against what the server can write. Pure; any
+// thread.
 #pragma once
 
 #include <string>
@@ -12,7 +13,7 @@
 namespace server {
 
 struct MediaRange {
-  std::string type;  // lower case: "application/json", "*/*"
+  std::string type;                                             // lower case: "application/json", "*/*"
   std::vector<std::pair<std::string, std::string>> parameters;  // without q
   std::string_view parameter(std::string_view name) const;
 };
@@ -28,7 +29,9 @@ struct Format {
   std::string meta_version = "v1";  // of Table and PartialObjectMetadata
   bool pretty = false;
 
-  std::string content_type() const { return encoding == Encoding::json ? "application/json" : "application/yaml"; }
+  std::string content_type() const {
+    return encoding == Encoding::json ? "application/json" : "application/yaml";
+  }
   // The stored bytes can be sent as they are.
   bool verbatim() const { return encoding == Encoding::json && shape == Shape::plain && !pretty; }
 };

@@ -14,7 +14,8 @@ base::Result<Format> choose(std::string accept, Answering answering, std::string
 
 TEST(Negotiate, TakesWhatKubectlSends) {
   auto table = choose(
-      "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+      "application/json;as=Table;v=v1;g=meta.k8s.io,application/"
+      "json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
       Answering::list);
   ASSERT_TRUE(table);
   EXPECT_EQ(table->shape, Format::Shape::table);
@@ -25,7 +26,8 @@ TEST(Negotiate, TakesWhatKubectlSends) {
   EXPECT_TRUE(choose("", Answering::object)->verbatim());
   EXPECT_TRUE(choose("application/json, */*", Answering::watch)->verbatim());
   EXPECT_EQ(choose("application/yaml", Answering::object)->encoding, Format::Encoding::yaml);
-  EXPECT_EQ(choose("application/yaml;q=0.5, application/json", Answering::object)->encoding, Format::Encoding::json);
+  EXPECT_EQ(choose("application/yaml;q=0.5, application/json", Answering::object)->encoding,
+            Format::Encoding::json);
   EXPECT_TRUE(choose("application/json", Answering::object, "pretty=true")->pretty);
 }
 

@@ -51,11 +51,14 @@ std::optional<std::string> from_url_base64(std::string_view encoded) {
 
 base::Result<void> check_list_combination(const ListOptions& o, bool revision_given) {
   std::vector<api::FieldError> errors;
-  auto forbid = [&](std::string field, std::string why) { errors.push_back(api::forbidden_field(field, why)); };
+  auto forbid = [&](std::string field, std::string why) {
+    errors.push_back(api::forbidden_field(field, why));
+  };
   const std::string kMatch = "resourceVersionMatch";
   if (o.watch) {
     if (o.send_initial_events) {
-      if (o.match.empty()) forbid(kMatch, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+      if (o.match.empty())
+        forbid(kMatch, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
       if (!o.match.empty() && o.match != "NotOlderThan") {
         errors.push_back(api::unsupported_field(kMatch, o.match, {"NotOlderThan"}));
       }
@@ -68,7 +71,8 @@ base::Result<void> check_list_combination(const ListOptions& o, bool revision_gi
   } else {
     if (o.send_initial_events) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
     if (!o.match.empty()) {
-      if (!revision_given) forbid(kMatch, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+      if (!revision_given)
+        forbid(kMatch, "resourceVersionMatch is forbidden unless resourceVersion is provided");
       if (!o.continue_.empty()) forbid(kMatch, "resourceVersionMatch is forbidden when continue is provided");
       if (o.match != "Exact" && o.match != "NotOlderThan") {
         errors.push_back(api::unsupported_field(kMatch, o.match, {"Exact", "NotOlderThan", ""}));
@@ -113,7 +117,8 @@ base::Value array_of(const std::vector<std::string>& texts) {
   return array;
 }
 
-void check_dry_run(const std::vector<std::string>& values, std::vector<api::FieldError>& errors, bool& dry_run) {
+void check_dry_run(const std::vector<std::string>& values, std::vector<api::FieldError>& errors,
+                   bool& dry_run) {
   for (const auto& value : values) {
     if (value == "All") {
       dry_run = true;
@@ -142,8 +147,8 @@ base::Result<IncludeObject> parse_include_object(const net::Query& query) {
   if (include.empty() || include == "Metadata") return IncludeObject::metadata;
   if (include == "None") return IncludeObject::none;
   if (include == "Object") return IncludeObject::object;
-  return std::unexpected(api::bad_request(
-      fmt::format("unrecognized includeObject value: {}: use None, Metadata or Object", base::quote(include))));
+  return std::unexpected(api::bad_request(fmt::format(
+      "unrecognized includeObject value: {}: use None, Metadata or Object", base::quote(include))));
 }
 
 base::Result<ListOptions> parse_list_options(const net::Query& query, const api::Kind& kind) {
@@ -161,7 +166,8 @@ base::Result<ListOptions> parse_list_options(const net::Query& query, const api:
   TRY(options.include, parse_include_object(query));
   CHECK_OK(check_list_combination(options, options.resource_version.has_value()));
   if (!options.continue_.empty() && options.resource_version.value_or(0) != 0) {
-    return std::unexpected(api::bad_request("specifying resource version is not allowed when using continue"));
+    return std::unexpected(
+        api::bad_request("specifying resource version is not allowed when using continue"));
   }
   return options;
 }
@@ -195,8 +201,8 @@ base::Result<WriteOptions> parse_write_options(const net::Query& query, std::str
   } else if (validation == "Ignore") {
     options.validation = api::FieldValidation::ignore;
   } else if (!validation.empty() && validation != "Warn") {
-    errors.push_back(api::unsupported_field("fieldValidation", std::string(validation),
-                                            {"", "Ignore", "Strict", "Warn"}));
+    errors.push_back(
+        api::unsupported_field("fieldValidation", std::string(validation), {"", "Ignore", "Strict", "Warn"}));
   }
   if (!errors.empty()) return std::unexpected(invalid_options(type, std::move(errors)));
   return options;
@@ -213,7 +219,8 @@ base::Result<DeleteOptions> parse_delete_options(const net::Query& query, const 
     if (const bool* orphan = body["orphanDependents"].if_bool()) options.orphan_dependents = *orphan;
     const auto& preconditions = body["preconditions"];
     if (const auto* uid = preconditions["uid"].if_string()) options.uid = *uid;
-    if (const auto* version = preconditions["resourceVersion"].if_string()) options.resource_version = *version;
+    if (const auto* version = preconditions["resourceVersion"].if_string())
+      options.resource_version = *version;
     for (const auto& value : body["dryRun"].as_array()) dry_run.emplace_back(value.as_string());
   } else {
     TRY(options.grace_period_seconds, parse_number(query, "gracePeriodSeconds"));
@@ -231,15 +238,16 @@ base::Result<DeleteOptions> parse_delete_options(const net::Query& query, const 
                                         "orphanDependents and deletionPropagation cannot be both set"));
   }
   if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground") {
-    errors.push_back(api::unsupported_field("propagationPolicy", policy,
-                                            {"Foreground", "Background", "Orphan", "nil"}));
+    errors.push_back(
+        api::unsupported_field("propagationPolicy", policy, {"Foreground", "Background", "Orphan", "nil"}));
   }
   if (!errors.empty()) return std::unexpected(invalid_options("DeleteOptions", std::move(errors)));
   return options;
 }
 
 std::string encode_continue(const ContinueToken& token, std::string_view prefix) {
-  base::Object object{{"v", "meta.k8s.io/v1"}, {"rv", token.revision}, {"p", prefix}, {"start", token.start_after}};
+  base::Object object{
+      {"v", "meta.k8s.io/v1"}, {"rv", token.revision}, {"p", prefix}, {"start", token.start_after}};
   return to_url_base64(base::write_json(std::move(object)));
 }
 

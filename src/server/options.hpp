@@ -1,4 +1,5 @@
-// The options of the verbs, read from the query (and DeleteOptions also from the body) and checked. Pure; any thread.
+// The options of the verbs, read from the query (and DeleteOptions also from the body) and checked. Pure; any
+// thread.
 #pragma once
 
 #include <cstdint>

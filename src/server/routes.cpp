@@ -16,7 +16,8 @@ std::vector<std::string> segments_of(std::string_view path) {
   if (path.empty()) return {};
   auto segments = base::split(path, '/');
   for (const auto& segment : segments) {
-    if (segment.empty() || segment == "." || segment == ".." || segment.find('\0') != std::string::npos) return {};
+    if (segment.empty() || segment == "." || segment == ".." || segment.find('\0') != std::string::npos)
+      return {};
   }
   return segments;
 }
@@ -27,9 +28,11 @@ void parse_resource(Route& route, const std::vector<std::string>& s, size_t at) 
     route.watch = true;
     ++at;
   }
-  // namespaces/NS/RESOURCE... is something in a namespace, unless what follows is a part of the Namespace itself.
+  // namespaces/NS/RESOURCE... is something in a namespace, unless what follows is a part of the Namespace
+  // itself.
   if (s[at] == "namespaces" && at + 1 < s.size()) {
-    bool own_part = at + 2 < s.size() && (s[at + 2] == "status" || s[at + 2] == "finalize") && at + 3 == s.size();
+    bool own_part =
+        at + 2 < s.size() && (s[at + 2] == "status" || s[at + 2] == "finalize") && at + 3 == s.size();
     if (at + 2 < s.size() && !own_part) {
       route.namespace_ = s[at + 1];
       at += 2;

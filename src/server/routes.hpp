@@ -8,8 +8,8 @@ namespace server {
 
 struct Route {
   enum class Type {
-    unknown,           // nothing of ours; `under_api` tells whether it lies below /api or /apis
-    health,            // /healthz, /livez, /readyz and their checks
+    unknown,  // nothing of ours; `under_api` tells whether it lies below /api or /apis
+    health,   // /healthz, /livez, /readyz and their checks
     version,
     core_versions,     // /api
     groups,            // /apis

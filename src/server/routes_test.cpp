@@ -26,8 +26,8 @@ TEST(Routes, TellsPathsApart) {
       {"/api/v1/namespaces/x/status", Type::resource, "", "v1", "", "namespaces", "x", "status"},
       {"/api/v1/namespaces/x/pods", Type::resource, "", "v1", "x", "pods", "", ""},
       {"/api/v1/namespaces/x/pods/p/log", Type::resource, "", "v1", "x", "pods", "p", "log"},
-      {"/apis/discovery.k8s.io/v1/namespaces/x/endpointslices/e", Type::resource, "discovery.k8s.io", "v1", "x",
-       "endpointslices", "e", ""},
+      {"/apis/discovery.k8s.io/v1/namespaces/x/endpointslices/e", Type::resource, "discovery.k8s.io", "v1",
+       "x", "endpointslices", "e", ""},
       {"/openapi/v3", Type::openapi_index, "", "", "", "", "", ""},
       {"/openapi/v3/apis/apps/v1", Type::openapi_document, "apps", "v1", "", "", "", ""},
       {"/readyz/ping", Type::health, "", "", "", "", "", ""},
@@ -48,8 +48,8 @@ TEST(Routes, TellsPathsApart) {
 }
 
 TEST(Routes, DoesNotStepThroughFolders) {
-  for (std::string_view path : {"/api/v1/namespaces/x/pods/../secrets", "/api/v1/namespaces/./pods", "/api//v1/pods",
-                                "api/v1/pods", "/apis/g/v1/widgets/.."}) {
+  for (std::string_view path : {"/api/v1/namespaces/x/pods/../secrets", "/api/v1/namespaces/./pods",
+                                "/api//v1/pods", "api/v1/pods", "/apis/g/v1/widgets/.."}) {
     EXPECT_EQ(parse_route(path).type, Type::unknown) << path;
   }
 }

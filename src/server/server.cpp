@@ -88,9 +88,10 @@ void Server::serve(const ExchangePtr& exchange) {
   try {
     dispatch(exchange);
   } catch (const std::exception& e) {
-    base::log_error("server", "{} {} failed unexpectedly: {}", exchange->request.method, exchange->request.path,
-                    e.what());
-    exchange->fail({base::Reason::internal_error, "Internal error occurred: the request could not be served", {}});
+    base::log_error("server", "{} {} failed unexpectedly: {}", exchange->request.method,
+                    exchange->request.path, e.what());
+    exchange->fail(
+        {base::Reason::internal_error, "Internal error occurred: the request could not be served", {}});
   }
 }
 
@@ -105,24 +106,35 @@ void Server::dispatch(const ExchangePtr& exchange) {
   const auto& method = exchange->request.method;
   if (route.type == Route::Type::resource) return dispatch_resource(exchange);
   if (route.type != Route::Type::unknown && method != "GET" && method != "HEAD") {
-    return exchange->fail(
-        {base::Reason::method_not_allowed, "the server does not allow this method on the requested resource", {}});
+    return exchange->fail({base::Reason::method_not_allowed,
+                           "the server does not allow this method on the requested resource",
+                           {}});
   }
   auto allowed = authorize(exchange->user, {.verb = "get", .path = exchange->request.path});
   if (!allowed && !open) return exchange->fail(allowed.error());
   auto& documents = *core_->documents;
   switch (route.type) {
-    case Route::Type::health: return serve_health(exchange);
-    case Route::Type::version: return documents.serve_version(exchange);
-    case Route::Type::core_versions: return documents.serve_core_versions(exchange);
-    case Route::Type::groups: return documents.serve_groups(exchange);
-    case Route::Type::group: return documents.serve_group(exchange);
-    case Route::Type::group_version: return documents.serve_group_version(exchange);
-    case Route::Type::openapi_index: return documents.serve_openapi_index(exchange);
-    case Route::Type::openapi_document: return documents.serve_openapi_document(exchange);
-    case Route::Type::openapi_v2: return documents.serve_openapi_v2(exchange);
+    case Route::Type::health:
+      return serve_health(exchange);
+    case Route::Type::version:
+      return documents.serve_version(exchange);
+    case Route::Type::core_versions:
+      return documents.serve_core_versions(exchange);
+    case Route::Type::groups:
+      return documents.serve_groups(exchange);
+    case Route::Type::group:
+      return documents.serve_group(exchange);
+    case Route::Type::group_version:
+      return documents.serve_group_version(exchange);
+    case Route::Type::openapi_index:
+      return documents.serve_openapi_index(exchange);
+    case Route::Type::openapi_document:
+      return documents.serve_openapi_document(exchange);
+    case Route::Type::openapi_v2:
+      return documents.serve_openapi_v2(exchange);
     case Route::Type::resource:
-    case Route::Type::unknown: break;
+    case Route::Type::unknown:
+      break;
   }
   if (route.under_api) return exchange->fail(no_such_resource());
   exchange->not_found_plain();
@@ -146,7 +158,8 @@ void Server::serve_health(const ExchangePtr& exchange) {
 void Server::refuse_verb(const ExchangePtr& exchange, const Resource& resource, const std::string& verb,
                          const std::vector<std::string>& verbs) {
   auto error = verb.empty() ? base::Error{base::Reason::method_not_allowed,
-                                          "the server does not allow this method on the requested resource", {}}
+                                          "the server does not allow this method on the requested resource",
+                                          {}}
                             : api::method_not_supported(resource.qualified, verb);
   exchange->fail(error, {{"Allow", allowed_methods(verbs, !exchange->route.name.empty())}});
 }
@@ -156,8 +169,10 @@ void Server::dispatch_resource(const ExchangePtr& exchange) {
   const Resource* resource = core_->find(route.group, route.version, route.resource);
   if (!resource) return exchange->fail(no_such_resource());
   const auto& kind = *resource->kind;
-  // A cluster-scoped kind has no place in a namespace, nor has one object of a namespaced kind a place outside.
-  bool misplaced = kind.namespaced ? route.namespace_.empty() && !route.name.empty() : !route.namespace_.empty();
+  // A cluster-scoped kind has no place in a namespace, nor has one object of a namespaced kind a place
+  // outside.
+  bool misplaced =
+      kind.namespaced ? route.namespace_.empty() && !route.name.empty() : !route.namespace_.empty();
   if (misplaced || !route.rest.empty()) return exchange->fail(no_such_resource());
   std::string verb = verb_of(*exchange);
   auto allowed = authorize(exchange->user, {.verb = verb,
@@ -181,9 +196,9 @@ void Server::dispatch_resource(const ExchangePtr& exchange) {
 }
 
 void Server::dispatch_main(const ExchangePtr& exchange, const Resource& resource, const std::string& verb) {
-  auto answering = verb == "watch"                                 ? Answering::watch
+  auto answering = verb == "watch"                                ? Answering::watch
                    : verb == "list" || verb == "deletecollection" ? Answering::list
-                                                                   : Answering::object;
+                                                                  : Answering::object;
   auto format = negotiate(exchange->request, answering);
   if (!format) return exchange->fail(format.error());
   exchange->format = std::move(*format);
@@ -197,16 +212,19 @@ void Server::dispatch_main(const ExchangePtr& exchange, const Resource& resource
   serve_delete_collection(*core_, exchange, resource);
 }
 
-void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& resource, const std::string& verb) {
+void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& resource,
+                                  const std::string& verb) {
   const auto& sub = exchange->route.subresource;
   const auto* known = resource.kind->find_subresource(sub);
   bool finalize = resource.kind->group.empty() && resource.kind->plural == "namespaces" && sub == "finalize";
   bool pod = resource.kind->group.empty() && resource.kind->plural == "pods";
-  if (!serves_subresource(*resource.kind, sub) || (!known && !finalize)) return exchange->fail(no_such_resource());
+  if (!serves_subresource(*resource.kind, sub) || (!known && !finalize))
+    return exchange->fail(no_such_resource());
   auto verbs = known ? known->verbs : std::vector<std::string>{"update"};
   // Logs are text and exec is a stream: neither is negotiated as an object.
   if (pod && sub == "log" && verb == "get") return serve_log(*core_, exchange, resource);
-  if (pod && sub == "exec" && (verb == "get" || verb == "create")) return serve_exec(*core_, exchange, resource);
+  if (pod && sub == "exec" && (verb == "get" || verb == "create"))
+    return serve_exec(*core_, exchange, resource);
   auto format = negotiate(exchange->request, Answering::object);
   if (!format) return exchange->fail(format.error());
   exchange->format = std::move(*format);
@@ -265,7 +283,8 @@ std::string Resource::prefix_of(std::string_view namespace_) const {
   return fmt::format("{}{}/", prefix, namespace_);
 }
 
-Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& k, NodeConnector n, Allocators a)
+Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& k, NodeConnector n,
+           Allocators a)
     : config(std::move(c)), registry(r), store(s), clock(k), nodes(std::move(n)), allocators(std::move(a)) {
   for (const auto& kind : registry.all()) {
     if (!kind->stored) continue;
@@ -297,7 +316,8 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::make(Config config, const ap
                                                          store::Store& store, const sys::Clock& clock,
                                                          NodeConnector nodes) {
   TRY(auto allocators, Allocators::make(config.service_cidr, config.node_port_first, config.node_port_last));
-  auto core = std::make_unique<Core>(std::move(config), registry, store, clock, std::move(nodes), std::move(allocators));
+  auto core = std::make_unique<Core>(std::move(config), registry, store, clock, std::move(nodes),
+                                     std::move(allocators));
   CHECK_OK(create_bootstrap_objects(*core));
   core->watches = std::make_unique<Watches>(*core);
   return std::make_unique<Server>(std::move(core));

@@ -1,8 +1,9 @@
-// The Kubernetes API server as one Handler: authentication by client certificate, discovery, OpenAPI, the verbs of every
-// kind in the registry, watch, and the pods' log and exec, which it hands on to the pod's node.
+// The Kubernetes API server as one Handler: authentication by client certificate, discovery, OpenAPI, the
+// verbs of every kind in the registry, watch, and the pods' log and exec, which it hands on to the pod's
+// node.
 //
-// Threading: the handler may be called from any thread, also at the same time; reads answer at once from memory, writes
-// are decided and answered on the store's writer thread.
+// Threading: the handler may be called from any thread, also at the same time; reads answer at once from
+// memory, writes are decided and answered on the store's writer thread.
 #pragma once
 
 #include <functional>
@@ -17,24 +18,27 @@
 
 namespace server {
 
-// The way to a node's agent. `request` is in the kubelet's own form: GET /containerLogs/{namespace}/{pod}/{container}?...
-// or /exec/{namespace}/{pod}/{container}?command=...; the responder is the client's, passed through.
-using NodeConnector =
-    std::function<void(const std::string& node, net::Request request, std::shared_ptr<net::Responder> responder)>;
+// The way to a node's agent. `request` is in the kubelet's own form: GET
+// /containerLogs/{namespace}/{pod}/{container}?... or /exec/{namespace}/{pod}/{container}?command=...; the
+// responder is the client's, passed through.
+using NodeConnector = std::function<void(const std::string& node, net::Request request,
+                                         std::shared_ptr<net::Responder> responder)>;
 
 struct Config {
   std::string service_cidr = "10.96.0.0/16";
   int node_port_first = 30000;
   int node_port_last = 32767;
-  std::string advertise_address;  // of the API, for default/kubernetes and discovery's serverAddressByClientCIDRs
+  std::string
+      advertise_address;  // of the API, for default/kubernetes and discovery's serverAddressByClientCIDRs
   int advertise_port = 6443;
-  std::string git_version;        // /version: "v1.36.0+sampan-0.1.0"
+  std::string git_version;  // /version: "v1.36.0+sampan-0.1.0"
 };
 
 class ApiServer {
  public:
-  // Creates what must always be there: namespaces default, kube-system, kube-public, kube-node-lease, their ServiceAccount
-  // "default", and the Service default/kubernetes. `store` must have been opened with make_entry_parser().
+  // Creates what must always be there: namespaces default, kube-system, kube-public, kube-node-lease, their
+  // ServiceAccount "default", and the Service default/kubernetes. `store` must have been opened with
+  // make_entry_parser().
   static base::Result<std::unique_ptr<ApiServer>> make(Config config, const api::Registry& registry,
                                                        store::Store& store, const sys::Clock& clock,
                                                        NodeConnector nodes);

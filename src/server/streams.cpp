@@ -34,18 +34,21 @@ base::Result<std::string> choose_container(const base::Value& pod, std::string_v
   auto name = api::name_of(pod);
   if (!wanted.empty()) {
     if (has(containers, wanted) || has(init, wanted) || has(ephemeral, wanted)) return std::string(wanted);
-    return std::unexpected(api::bad_request(fmt::format("container {} is not valid for pod {}", wanted, name)));
+    return std::unexpected(
+        api::bad_request(fmt::format("container {} is not valid for pod {}", wanted, name)));
   }
   auto preferred = api::annotation_of(pod, "kubectl.kubernetes.io/default-container");
   if (!preferred.empty() && has(containers, preferred)) return std::string(preferred);
   if (containers.size() == 1) return containers[0];
   if (containers.empty()) {
-    return std::unexpected(api::bad_request(fmt::format("a container name must be specified for pod {}", name)));
+    return std::unexpected(
+        api::bad_request(fmt::format("a container name must be specified for pod {}", name)));
   }
-  std::string message =
-      fmt::format("a container name must be specified for pod {}, choose one of: {}", name, bracketed(containers));
+  std::string message = fmt::format("a container name must be specified for pod {}, choose one of: {}", name,
+                                    bracketed(containers));
   if (!init.empty()) message += fmt::format(" or one of the init containers: {}", bracketed(init));
-  if (!ephemeral.empty()) message += fmt::format(" or one of the ephemeral containers: {}", bracketed(ephemeral));
+  if (!ephemeral.empty())
+    message += fmt::format(" or one of the ephemeral containers: {}", bracketed(ephemeral));
   return std::unexpected(api::bad_request(std::move(message)));
 }
 
@@ -75,7 +78,8 @@ void pass_on(Core& core, const ExchangePtr& exchange, const Target& target, std:
   request.path = fmt::format("/{}{}", what, target.path);
   request.query = {};
   for (auto name : parameters) {
-    for (auto value : exchange->request.query.all(name)) request.query.add(std::string(name), std::string(value));
+    for (auto value : exchange->request.query.all(name))
+      request.query.add(std::string(name), std::string(value));
   }
   core.nodes(target.node, std::move(request), exchange->release());
 }
@@ -88,22 +92,23 @@ base::Result<void> check_log_options(const net::Query& query) {
     int64_t least;
     std::string_view detail;
   };
-  for (const auto& rule : {Rule{"tailLines", 0, "must be greater than or equal to 0"},
-                           Rule{"limitBytes", 1, "must be greater than 0"},
-                           Rule{"sinceSeconds", 1, "must be greater than 0"}}) {
+  for (const auto& rule :
+       {Rule{"tailLines", 0, "must be greater than or equal to 0"},
+        Rule{"limitBytes", 1, "must be greater than 0"}, Rule{"sinceSeconds", 1, "must be greater than 0"}}) {
     auto text = query.get(rule.name);
     if (text.empty()) continue;
     auto number = base::parse_int(text);
     if (!number) {
-      return std::unexpected(
-          api::bad_request(fmt::format("{}: Invalid value: {}: must be a whole number", rule.name, base::quote(text))));
+      return std::unexpected(api::bad_request(
+          fmt::format("{}: Invalid value: {}: must be a whole number", rule.name, base::quote(text))));
     }
     if (*number < rule.least) {
       errors.push_back(api::invalid_field(std::string(rule.name), *number, std::string(rule.detail)));
     }
   }
   if (query.has("sinceSeconds") && query.has("sinceTime")) {
-    errors.push_back(api::forbidden_field("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+    errors.push_back(
+        api::forbidden_field("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
   }
   if (!errors.empty()) return std::unexpected(api::invalid("", "PodLogOptions", "", errors));
   return {};
@@ -112,15 +117,17 @@ base::Result<void> check_log_options(const net::Query& query) {
 }  // namespace
 
 void serve_log(Core& core, const ExchangePtr& exchange, const Resource& resource) {
-  if (auto checked = check_log_options(exchange->request.query); !checked) return exchange->fail(checked.error());
+  if (auto checked = check_log_options(exchange->request.query); !checked)
+    return exchange->fail(checked.error());
   auto target = find_target(core, *exchange, resource);
   if (!target) return exchange->fail(target.error());
   if (target->node.empty()) {
     // Not bound to a node: there is no log yet, and that is no error.
     return exchange->send(200, "text/plain", {});
   }
-  pass_on(core, exchange, *target, "containerLogs",
-          {"follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"});
+  pass_on(
+      core, exchange, *target, "containerLogs",
+      {"follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"});
 }
 
 void serve_exec(Core& core, const ExchangePtr& exchange, const Resource& resource) {

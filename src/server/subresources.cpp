@@ -20,7 +20,8 @@ base::Value make_scale(const base::Value& object) {
     if (const auto& value = object["metadata"][member]; !value.is_null()) metadata.set(member, value);
   }
   base::Object spec;
-  if (int64_t replicas = object.at({"spec", "replicas"}).int_or(0); replicas != 0) spec.set("replicas", replicas);
+  if (int64_t replicas = object.at({"spec", "replicas"}).int_or(0); replicas != 0)
+    spec.set("replicas", replicas);
   base::Object status{{"replicas", object.at({"status", "replicas"}).int_or(0)}};
   const auto& selector = object.at({"spec", "selector"});
   std::string text;
@@ -61,9 +62,9 @@ base::Result<Answer> store_scale(Writing& writing, const store::EntryPtr& entry,
     return std::unexpected(api::bad_request("Scale: spec.replicas must be a whole number"));
   }
   if (replicas.int_or(0) < 0) {
-    return std::unexpected(api::invalid(
-        "autoscaling", "Scale", name,
-        {api::invalid_field("spec.replicas", replicas, "must be greater than or equal to 0")}));
+    return std::unexpected(
+        api::invalid("autoscaling", "Scale", name,
+                     {api::invalid_field("spec.replicas", replicas, "must be greater than or equal to 0")}));
   }
   base::Value fresh = old;
   fresh.make({"spec", "replicas"}) = replicas.int_or(0);
@@ -78,12 +79,14 @@ struct ScaleWrite {
   bool json_patch = false;
 };
 
-void submit_scale(Core& core, const ExchangePtr& exchange, const Resource& resource, ScaleWrite write, bool patch) {
+void submit_scale(Core& core, const ExchangePtr& exchange, const Resource& resource, ScaleWrite write,
+                  bool patch) {
   auto shared = std::make_shared<ScaleWrite>(std::move(write));
   bool dry_run = shared->options.dry_run;
   submit_write(core, exchange, resource, dry_run,
                [shared, patch, route = exchange->route](Writing& writing) -> base::Result<Answer> {
-                 TRY(auto entry, current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
+                 TRY(auto entry,
+                     current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
                  TRY(auto old, parse_stored(*entry));
                  if (!patch) return store_scale(writing, entry, old, shared->body);
                  base::Value scale = make_scale(old);
@@ -140,8 +143,11 @@ base::Result<Answer> bind_pod(Writing& writing, const Route& route, const base::
                              {"status", "True"},
                              {"lastTransitionTime", base::format_time(writing.context.now)}});
   put_object(writing, entry->key, std::move(pod));
-  base::Object status{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", base::Object{}},
-                      {"status", "Success"}, {"code", 201}};
+  base::Object status{{"kind", "Status"},
+                      {"apiVersion", "v1"},
+                      {"metadata", base::Object{}},
+                      {"status", "Success"},
+                      {"code", 201}};
   return Answer{201, base::write_json(std::move(status)), true};
 }
 
@@ -152,7 +158,8 @@ void serve_get_scale(Core& core, const ExchangePtr& exchange, const Resource& re
   if (!entry) return exchange->fail(api::not_found(resource.qualified, exchange->route.name));
   auto object = parse_stored(*entry);
   if (!object) return exchange->fail(object.error());
-  // A Scale has no columns of its own: the table of a kind without any, Name and Created At, is what kubectl gets.
+  // A Scale has no columns of its own: the table of a kind without any, Name and Created At, is what kubectl
+  // gets.
   auto kind = core.registry.find_kind("autoscaling/v1", "Scale");
   auto bytes = net::make_chunk(base::write_json(make_scale(*object)));
   if (!kind) return exchange->send_document(200, std::move(bytes));
@@ -189,8 +196,9 @@ void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& reso
   const auto& binding = *body;
   auto target = binding.at({"target", "kind"}).as_string();
   if (!target.empty() && target != "Node") {
-    return exchange->fail(api::invalid("", "Binding", exchange->route.name,
-                                       {api::unsupported_field("target.kind", std::string(target), {"Node", ""})}));
+    return exchange->fail(
+        api::invalid("", "Binding", exchange->route.name,
+                     {api::unsupported_field("target.kind", std::string(target), {"Node", ""})}));
   }
   if (binding.at({"target", "name"}).as_string().empty()) {
     return exchange->fail(
@@ -202,9 +210,9 @@ void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& reso
         "the name of the object ({}) does not match the name on the URL ({})", name, exchange->route.name)));
   }
   auto shared = std::make_shared<base::Value>(std::move(*body));
-  submit_write(core, exchange, resource, options->dry_run, [shared, route = exchange->route](Writing& writing) {
-    return bind_pod(writing, route, *shared);
-  });
+  submit_write(
+      core, exchange, resource, options->dry_run,
+      [shared, route = exchange->route](Writing& writing) { return bind_pod(writing, route, *shared); });
 }
 
 void serve_finalize(Core& core, const ExchangePtr& exchange, const Resource& resource) {

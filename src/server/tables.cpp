@@ -25,8 +25,8 @@ std::string list_meta_json(const ListMeta& meta) {
 void append_partial(std::string& out, std::string_view version, std::string_view bytes) {
   auto metadata = metadata_bytes(bytes);
   fmt::format_to(std::back_inserter(out),
-                 "{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{}}}", version,
-                 metadata.empty() ? std::string_view("{}") : metadata);
+                 "{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{}}}",
+                 version, metadata.empty() ? std::string_view("{}") : metadata);
 }
 
 void append_columns(std::string& out, const api::Kind& kind) {
@@ -58,7 +58,8 @@ void append_row(std::string& out, const api::Kind& kind, const RenderStyle& styl
   out += '}';
 }
 
-std::string table_head(const api::Kind& kind, const RenderStyle& style, std::string_view metadata, bool columns) {
+std::string table_head(const api::Kind& kind, const RenderStyle& style, std::string_view metadata,
+                       bool columns) {
   std::string out = fmt::format("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{}",
                                 style.format.meta_version, metadata);
   out += ",\"columnDefinitions\":";
@@ -92,7 +93,8 @@ std::string render_table(const api::Kind& kind, const RenderStyle& style, const 
 std::string render_partial_list(const RenderStyle& style, const ListMeta& meta,
                                 std::span<const store::EntryPtr> entries) {
   std::string out = fmt::format(
-      "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{},\"items\":[",
+      "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/"
+      "{}\",\"metadata\":{},\"items\":[",
       style.format.meta_version, list_meta_json(meta));
   bool first = true;
   for (const auto& entry : entries) {
@@ -123,8 +125,9 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
   std::vector<net::Chunk> body;
   body.reserve(entries.size() * 2 + 2);
   std::string list_kind = kind.list_kind.empty() ? kind.kind + "List" : kind.list_kind;
-  body.push_back(net::make_chunk(fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
-                                             list_kind, kind.api_version(), list_meta_json(meta))));
+  body.push_back(
+      net::make_chunk(fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
+                                  list_kind, kind.api_version(), list_meta_json(meta))));
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i != 0) body.push_back(comma());
     body.push_back(value_chunk(entries[i]));
@@ -136,7 +139,8 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
   return {encode_document(style.format, net::make_chunk(std::move(whole)))};
 }
 
-std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes, bool columns) {
+std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,
+                            bool columns) {
   if (style.format.shape == Format::Shape::table) {
     std::string out = table_head(kind, style, revision_metadata(bytes), columns);
     append_row(out, kind, style, bytes);
@@ -164,11 +168,12 @@ std::string make_bookmark_object(const api::Kind& kind, const RenderStyle& style
         style.format.meta_version, revision, style.format.meta_version, metadata);
   }
   if (style.format.shape == Format::Shape::partial) {
-    return fmt::format("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{}}}",
-                       style.format.meta_version, metadata);
+    return fmt::format(
+        "{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{}}}",
+        style.format.meta_version, metadata);
   }
-  return fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{}}}", kind.kind, kind.api_version(),
-                     metadata);
+  return fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{}}}", kind.kind,
+                     kind.api_version(), metadata);
 }
 
 }  // namespace server

@@ -1,5 +1,5 @@
-// Stored objects in the forms that readers may ask for: as they are, as rows of a Table, as PartialObjectMetadata; one
-// or a list of them. Pure; any thread.
+// Stored objects in the forms that readers may ask for: as they are, as rows of a Table, as
+// PartialObjectMetadata; one or a list of them. Pure; any thread.
 #pragma once
 
 #include <span>
@@ -34,7 +34,8 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
                                     std::span<const store::EntryPtr> entries);
 
 // The object of a watch event, before any encoding but JSON. `columns`: whether a Table names its columns.
-std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes, bool columns);
+std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,
+                            bool columns);
 // What a bookmark carries: nothing but the revision (and annotations, as JSON, "" for none).
 std::string make_bookmark_object(const api::Kind& kind, const RenderStyle& style, int64_t revision,
                                  std::string_view annotations);

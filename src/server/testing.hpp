@@ -1,5 +1,5 @@
-// For this folder's tests only: a whole API server over the memory store, and requests that wait for their answers.
-// Waiting is by condition, never by time; the bound is there to end a broken test.
+// For this folder's tests only: a whole API server over the memory store, and requests that wait for their
+// answers. Waiting is by condition, never by time; the bound is there to end a broken test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -156,20 +156,20 @@ class ServerTest : public ::testing::Test {
     config.advertise_address = "192.0.2.1";
     config.git_version = "v1.36.0+sampan-0.1.0";
     config.service_cidr = service_cidr_;
-    auto made = ApiServer::make(config, registry_, *store_, clock_,
-                                [this](const std::string& node, net::Request request,
-                                       std::shared_ptr<net::Responder> responder) {
-                                  node_ = node;
-                                  node_request_ = request;
-                                  responder->send({200, {{"Content-Type", "text/plain"}},
-                                                   {net::make_chunk("from the node")}});
-                                });
+    auto made = ApiServer::make(
+        config, registry_, *store_, clock_,
+        [this](const std::string& node, net::Request request, std::shared_ptr<net::Responder> responder) {
+          node_ = node;
+          node_request_ = request;
+          responder->send({200, {{"Content-Type", "text/plain"}}, {net::make_chunk("from the node")}});
+        });
     ASSERT_TRUE(made) << made.error().message;
     server_ = std::move(*made);
     handler_ = server_->handler();
   }
 
-  static net::Request make_request(std::string method, std::string_view url, std::string body, net::Headers headers) {
+  static net::Request make_request(std::string method, std::string_view url, std::string body,
+                                   net::Headers headers) {
     net::Request request;
     request.method = std::move(method);
     size_t mark = url.find('?');
@@ -202,8 +202,8 @@ class ServerTest : public ::testing::Test {
 
   static std::string service_json(std::string_view name, std::string_view spec = R"("ports":[{"port":80}])",
                                   std::string_view metadata = "") {
-    return "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"" + std::string(name) + "\"" +
-           std::string(metadata) + "},\"spec\":{" + std::string(spec) + "}}";
+    return "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"" + std::string(name) +
+           "\"" + std::string(metadata) + "},\"spec\":{" + std::string(spec) + "}}";
   }
   static std::string config_map_json(std::string_view name, std::string_view labels = "{}",
                                      std::string_view value = "1") {
@@ -212,7 +212,8 @@ class ServerTest : public ::testing::Test {
   }
   static std::string pod_json(std::string_view name, std::string_view extra_spec = "") {
     return "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" + std::string(name) +
-           "\"},\"spec\":{\"containers\":[{\"name\":\"main\",\"image\":\"kubia\"}]" + std::string(extra_spec) + "}}";
+           "\"},\"spec\":{\"containers\":[{\"name\":\"main\",\"image\":\"kubia\"}]" +
+           std::string(extra_spec) + "}}";
   }
 
   const std::string services_ = "/api/v1/namespaces/default/services";

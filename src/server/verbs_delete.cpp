@@ -29,10 +29,11 @@ base::Result<void> check_delete_preconditions(const Writing& writing, const base
   auto conflict = [&](std::string_view what, std::string_view wanted, std::string_view found) {
     return std::unexpected(
         api::conflict(writing.resource.qualified, api::name_of(object),
-                      fmt::format("Precondition failed: {} in precondition: {}, {} in object meta: {}", what, wanted,
-                                  what, found)));
+                      fmt::format("Precondition failed: {} in precondition: {}, {} in object meta: {}", what,
+                                  wanted, what, found)));
   };
-  if (options.uid && *options.uid != api::uid_of(object)) return conflict("UID", *options.uid, api::uid_of(object));
+  if (options.uid && *options.uid != api::uid_of(object))
+    return conflict("UID", *options.uid, api::uid_of(object));
   if (options.resource_version && *options.resource_version != api::resource_version_of(object)) {
     return conflict("ResourceVersion", *options.resource_version, api::resource_version_of(object));
   }
@@ -63,11 +64,14 @@ std::vector<std::string> finalizers_for(const base::Value& object, const DeleteO
   return finalizers;
 }
 
-std::string after(base::Time now, int64_t seconds) { return base::format_time(now + std::chrono::seconds(seconds)); }
+std::string after(base::Time now, int64_t seconds) {
+  return base::format_time(now + std::chrono::seconds(seconds));
+}
 
 void begin_deletion(const Writing& writing, base::Value& object, int64_t grace) {
   api::set_deletion(object, after(writing.context.now, grace), grace);
-  if (int64_t generation = api::generation_of(object); generation > 0) api::set_generation(object, generation + 1);
+  if (int64_t generation = api::generation_of(object); generation > 0)
+    api::set_generation(object, generation + 1);
 }
 
 // A namespace waits, Terminating, for its controller to empty it.
@@ -156,8 +160,9 @@ void serve_delete(Core& core, const ExchangePtr& exchange, const Resource& resou
   if (!options) return exchange->fail(options.error());
   const auto& route = exchange->route;
   bool dry_run = options->dry_run;
-  submit_write(core, exchange, resource, dry_run,
-               decide_delete(resource.key(route.namespace_, route.name), route.name, std::move(*options), false));
+  submit_write(
+      core, exchange, resource, dry_run,
+      decide_delete(resource.key(route.namespace_, route.name), route.name, std::move(*options), false));
 }
 
 void serve_delete_collection(Core& core, const ExchangePtr& exchange, const Resource& resource) {

@@ -1,4 +1,5 @@
-// GET of one object and of collections: from the store's memory, on the caller's thread, without parsing anything.
+// GET of one object and of collections: from the store's memory, on the caller's thread, without parsing
+// anything.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +17,8 @@ base::Error too_large_revision(int64_t wanted, int64_t current) {
   details->retry_after_seconds = 1;
   details->causes.push_back({"ResourceVersionTooLarge", "Too large resource version", ""});
   return {base::Reason::timeout,
-          fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current), std::move(details)};
+          fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current),
+          std::move(details)};
 }
 
 base::Error list_expired() { return api::expired("The resourceVersion for the provided list is too old."); }
@@ -35,9 +37,10 @@ base::Result<Page> open_listing(Core& core, const ListOptions& options, const st
     auto listing = core.store.list_at(narrowed, token.revision);
     if (!listing) {
       if (listing.error().reason != base::Reason::expired) return std::unexpected(std::move(listing).error());
-      return std::unexpected(api::expired(
-          "The provided continue parameter is too old to display a consistent list result. You can start a new list "
-          "without the continue parameter."));
+      return std::unexpected(
+          api::expired("The provided continue parameter is too old to display a consistent list result. You "
+                       "can start a new list "
+                       "without the continue parameter."));
     }
     page.listing = std::move(*listing);
     std::string start = prefix + token.start_after;
@@ -64,8 +67,8 @@ base::Result<Page> open_listing(Core& core, const ListOptions& options, const st
 }
 
 // Keeps what matches, up to the limit; says in `meta` where to go on.
-std::vector<store::EntryPtr> take_page(const Page& page, const ListOptions& options, const std::string& prefix,
-                                       ListMeta& meta) {
+std::vector<store::EntryPtr> take_page(const Page& page, const ListOptions& options,
+                                       const std::string& prefix, ListMeta& meta) {
   std::vector<store::EntryPtr> taken;
   const auto& all = page.listing.entries;
   size_t i = page.first;
@@ -98,7 +101,8 @@ void serve_get(Core& core, const ExchangePtr& exchange, const Resource& resource
   auto entry = core.store.get(resource.key(exchange->route.namespace_, exchange->route.name));
   if (!entry) return exchange->fail(api::not_found(resource.qualified, exchange->route.name));
   RenderStyle style{exchange->format, *include, core.clock.now()};
-  exchange->send(200, exchange->format.content_type(), render_object(*resource.kind, style, value_chunk(entry)));
+  exchange->send(200, exchange->format.content_type(),
+                 render_object(*resource.kind, style, value_chunk(entry)));
 }
 
 void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resource) {

@@ -1,6 +1,7 @@
 // GET, LIST, POST, PUT, PATCH through the whole handler.
 #include <gmock/gmock.h>
 
+#include "api/protobuf.hpp"
 #include "server/testing.hpp"
 
 namespace server::testing {
@@ -57,15 +58,17 @@ TEST_F(Verbs, ErrorsHaveUpstreamsTexts) {
        "namespaces \"none\" not found"},
       {"POST", config_maps_, R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{}})", 422, "Invalid",
        "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required"},
-      {"POST", config_maps_, R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"other"}})",
-       400, "BadRequest", "the namespace of the provided object does not match the namespace sent on the request"},
       {"POST", config_maps_,
-       R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","resourceVersion":"3"}})", 400, "BadRequest",
-       "resourceVersion should not be set on objects to be created"},
+       R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"other"}})", 400,
+       "BadRequest", "the namespace of the provided object does not match the namespace sent on the request"},
+      {"POST", config_maps_,
+       R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","resourceVersion":"3"}})", 400,
+       "BadRequest", "resourceVersion should not be set on objects to be created"},
       {"PUT", config_maps_ + "/a", config_map_json("b"), 400, "BadRequest",
        "the name of the object (b) does not match the name on the URL (a)"},
       {"PUT", config_maps_ + "/a", R"({"metadata":{"name":"a","resourceVersion":"1"}})", 409, "Conflict",
-       "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to "
+       "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your "
+       "changes to "
        "the latest version and try again"},
       {"POST", config_maps_, "[]", 400, "BadRequest", ""},
       {"POST", config_maps_, "", 400, "BadRequest", ""},
@@ -80,7 +83,8 @@ TEST_F(Verbs, ErrorsHaveUpstreamsTexts) {
       {"GET", config_maps_ + "?sendInitialEvents=true", "", 422, "Invalid", ""},
       {"GET", config_maps_ + "?resourceVersion=99999", "", 504, "Timeout", ""},
       {"POST", config_maps_ + "?dryRun=foo", config_map_json("b"), 422, "Invalid",
-       "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"foo\"]: supported values: \"All\""},
+       "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"foo\"]: supported values: "
+       "\"All\""},
       {"POST", config_maps_ + "?fieldValidation=foo", config_map_json("b"), 422, "Invalid", ""},
       {"POST", config_maps_ + "?fieldManager=a%0Ab", config_map_json("b"), 422, "Invalid", ""},
       {"DELETE", config_maps_ + "/a?propagationPolicy=X", "", 422, "Invalid", ""},
@@ -131,7 +135,8 @@ TEST_F(Verbs, MediaTypesAreRefusedByName) {
   EXPECT_EQ(html.status, 406);
   auto text = call("POST", config_maps_, "x", {{"Content-Type", "text/plain"}});
   EXPECT_EQ(text.status, 415);
-  EXPECT_THAT(std::string(text.message()), StartsWith("the body of the request was in an unknown format - accepted"));
+  EXPECT_THAT(std::string(text.message()),
+              StartsWith("the body of the request was in an unknown format - accepted"));
   auto apply = patch(config_maps_ + "/a", "apply-patch+yaml", "{}");
   EXPECT_EQ(apply.status, 415);
   EXPECT_THAT(std::string(apply.message()), HasSubstr("application/strategic-merge-patch+json"));
@@ -175,7 +180,8 @@ TEST_F(Verbs, PatchesOfThreeKinds) {
   auto merge = patch(pods_ + "/p", "merge-patch+json", R"({"metadata":{"labels":{"a":"b"}}})");
   ASSERT_EQ(merge.status, 200) << merge.text;
   EXPECT_EQ(merge.json.at({"metadata", "labels", "a"}).as_string(), "b");
-  auto json = patch(pods_ + "/p", "json-patch+json", R"([{"op":"replace","path":"/metadata/labels/a","value":"c"}])");
+  auto json =
+      patch(pods_ + "/p", "json-patch+json", R"([{"op":"replace","path":"/metadata/labels/a","value":"c"}])");
   EXPECT_EQ(json.json.at({"metadata", "labels", "a"}).as_string(), "c");
   auto strategic = patch(pods_ + "/p", "strategic-merge-patch+json",
                          R"({"spec":{"containers":[{"name":"main","image":"kubia:2"}]}})");
@@ -188,7 +194,8 @@ TEST_F(Verbs, PatchesOfThreeKinds) {
   EXPECT_EQ(patch(pods_ + "/p", "merge-patch+json", R"({"metadata":{"resourceVersion":"1"}})").status, 409);
   EXPECT_EQ(patch(pods_ + "/p", "merge-patch+json", R"({"metadata":{"name":"q"}})").status, 400);
   EXPECT_EQ(patch(pods_ + "/p", "merge-patch+json", "[]").status, 400);
-  EXPECT_EQ(patch(pods_ + "/p", "json-patch+json", R"([{"op":"test","path":"/kind","value":"x"}])").status, 422);
+  EXPECT_EQ(patch(pods_ + "/p", "json-patch+json", R"([{"op":"test","path":"/kind","value":"x"}])").status,
+            422);
   EXPECT_EQ(patch(pods_ + "/p?force=true", "merge-patch+json", "{}").status, 422);
   std::string many = "[";
   for (int i = 0; i < 10'001; ++i) many += R"({"op":"test","path":"/kind","value":"Pod"},)";
@@ -203,7 +210,8 @@ TEST_F(Verbs, UnknownFieldsByStrictness) {
   std::string body = service_json("s", R"("ports":[{"port":80}],"bogus":1)");
   auto strict = call("POST", services_ + "?fieldValidation=Strict", body);
   EXPECT_EQ(strict.status, 400);
-  EXPECT_THAT(std::string(strict.message()), HasSubstr("strict decoding error: unknown field \"spec.bogus\""));
+  EXPECT_THAT(std::string(strict.message()),
+              HasSubstr("strict decoding error: unknown field \"spec.bogus\""));
   auto warned = call("POST", services_ + "?fieldValidation=Warn&dryRun=All", body);
   EXPECT_EQ(warned.status, 201) << warned.text;
   EXPECT_EQ(warned.headers.get("Warning"), R"(299 - "unknown field \"spec.bogus\"")");
@@ -287,7 +295,8 @@ TEST_F(Verbs, TablesCarryPartialObjects) {
   EXPECT_EQ(list.json["columnDefinitions"].as_array().at(0)["name"].as_string(), "Name");
   ASSERT_EQ(list.json["rows"].as_array().size(), 2u);
   const auto& row = list.json["rows"].as_array()[0];
-  EXPECT_EQ(row["cells"].as_array().at(0).as_string(), "kubernetes" < std::string("kubia") ? "kubernetes" : "kubia");
+  EXPECT_EQ(row["cells"].as_array().at(0).as_string(),
+            "kubernetes" < std::string("kubia") ? "kubernetes" : "kubia");
   EXPECT_EQ(row["cells"].as_array().size(), list.json["columnDefinitions"].as_array().size());
   EXPECT_EQ(row.at({"object", "kind"}).as_string(), "PartialObjectMetadata");
   EXPECT_TRUE(row.at({"object", "spec"}).is_null());
@@ -327,15 +336,37 @@ TEST_F(Verbs, StatusAndSpecHaveTheirOwnDoors) {
 }
 
 TEST_F(Verbs, YamlBodiesAreRead) {
-  auto reply = call("POST", config_maps_, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\ndata:\n  a: b\n",
+  auto reply = call("POST", config_maps_,
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\ndata:\n  a: b\n",
                     {{"Content-Type", "application/yaml"}});
   EXPECT_EQ(reply.status, 201) << reply.text;
   EXPECT_EQ(reply.json.at({"data", "a"}).as_string(), "b");
 }
 
+// kubectl >= 1.32 creates namespaces and Services so, and takes no refusal for an answer.
+TEST_F(Verbs, ProtobufBodiesAreRead) {
+  net::Headers headers{{"Content-Type", "application/vnd.kubernetes.protobuf"},
+                       {"Accept", "application/vnd.kubernetes.protobuf,application/json"}};
+  auto encode = [&](std::string_view kind, const std::string& json) {
+    return api::encode_protobuf(*registry_.find_kind("v1", kind), *base::parse_json(json));
+  };
+  auto space =
+      call("POST", "/api/v1/namespaces",
+           encode("Namespace", R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}})"), headers);
+  EXPECT_EQ(space.status, 201) << space.text;
+  EXPECT_EQ(space.headers.get("Content-Type"), "application/json");
+  auto service = call("POST", services_, encode("Service", service_json("pb")), headers);
+  EXPECT_EQ(service.status, 201) << service.text;
+  auto options =
+      encode("DeleteOptions", R"({"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"x"}})");
+  EXPECT_EQ(call("DELETE", services_ + "/pb", options, headers).status, 409);
+  EXPECT_EQ(call("POST", services_, std::string("k8s\0garbage", 11), headers).status, 400);
+}
+
 TEST_F(Verbs, LeasesMayBeCreatedByPut) {
   const std::string leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-  std::string body = R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n"},"spec":{}})";
+  std::string body =
+      R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n"},"spec":{}})";
   EXPECT_EQ(call("PUT", leases + "/n", body).status, 201);
   EXPECT_EQ(call("PUT", leases + "/n", body).status, 200);
   EXPECT_EQ(call("PUT", config_maps_ + "/none", config_map_json("none")).status, 404);

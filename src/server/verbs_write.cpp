@@ -1,4 +1,5 @@
-// POST, PUT and PATCH: the body is read on the caller's thread, the decision falls on the store's writer thread.
+// POST, PUT and PATCH: the body is read on the caller's thread, the decision falls on the store's writer
+// thread.
 #include <fmt/format.h>
 
 #include "api/meta.hpp"
@@ -13,23 +14,24 @@ namespace server {
 namespace {
 
 // 400 when the body speaks of another object than the URL. An absent name or namespace is taken from the URL.
-base::Result<void> match_url(const Exchange& exchange, const api::Kind& kind, base::Value& object, bool with_name) {
+base::Result<void> match_url(const Exchange& exchange, const api::Kind& kind, base::Value& object,
+                             bool with_name) {
   const auto& route = exchange.route;
   if (with_name) {
     auto name = api::name_of(object);
     if (name.empty()) {
       api::set_name(object, route.name);
     } else if (name != route.name) {
-      return std::unexpected(api::bad_request(
-          fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, route.name)));
+      return std::unexpected(api::bad_request(fmt::format(
+          "the name of the object ({}) does not match the name on the URL ({})", name, route.name)));
     }
   }
   auto space = api::namespace_of(object);
   if (!kind.namespaced || space.empty() || space == route.namespace_) return {};
   if (with_name) {
-    return std::unexpected(
-        api::bad_request(fmt::format("the namespace of the object ({}) does not match the namespace on the request ({})",
-                                     space, route.namespace_)));
+    return std::unexpected(api::bad_request(
+        fmt::format("the namespace of the object ({}) does not match the namespace on the request ({})",
+                    space, route.namespace_)));
   }
   return std::unexpected(api::bad_request(
       "the namespace of the provided object does not match the namespace sent on the request"));
@@ -38,9 +40,12 @@ base::Result<void> match_url(const Exchange& exchange, const api::Kind& kind, ba
 base::Result<base::Value> apply_patch(PatchKind kind, const base::Value& original, const base::Value& patch,
                                       const api::Schema* schema) {
   switch (kind) {
-    case PatchKind::json: return api::apply_json_patch(original, patch);
-    case PatchKind::merge: return api::apply_merge_patch(original, patch);
-    case PatchKind::strategic: break;
+    case PatchKind::json:
+      return api::apply_json_patch(original, patch);
+    case PatchKind::merge:
+      return api::apply_merge_patch(original, patch);
+    case PatchKind::strategic:
+      break;
   }
   if (!schema) return api::apply_merge_patch(original, patch);
   return api::apply_strategic_merge_patch(original, patch, *schema);
@@ -64,13 +69,15 @@ base::Result<PatchKind> patch_kind_of(const Exchange& exchange) {
 
 base::Result<void> check_patch(PatchKind kind, const base::Value& patch) {
   if (kind == PatchKind::json) {
-    if (!patch.is_array()) return std::unexpected(api::bad_request("a JSON patch must be an array of operations"));
+    if (!patch.is_array())
+      return std::unexpected(api::bad_request("a JSON patch must be an array of operations"));
     size_t count = patch.as_array().size();
     if (count > api::kMaxPatchOperations) {
-      return base::fail(base::Reason::request_entity_too_large,
-                        fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, "
-                                    "got {}",
-                                    api::kMaxPatchOperations, count));
+      return base::fail(
+          base::Reason::request_entity_too_large,
+          fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, "
+                      "got {}",
+                      api::kMaxPatchOperations, count));
     }
   } else if (!patch.is_object()) {
     return std::unexpected(api::bad_request("a merge patch must be an object"));
@@ -158,7 +165,8 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
                                     writing.context.warnings));
         CHECK_OK(match_url(*exchange, kind, fresh, true));
         CHECK_OK(check_preconditions(writing, *entry, old, fresh));
-        return replace_object(writing, entry, old, std::move(fresh), is_status_part(*exchange) ? "status" : "");
+        return replace_object(writing, entry, old, std::move(fresh),
+                              is_status_part(*exchange) ? "status" : "");
       });
 }
 

@@ -23,9 +23,12 @@ constexpr std::string_view kInitialEventsEnd = "{\"k8s.io/initial-events-end\":\
 
 std::string_view type_name(EventBytes::Type type) {
   switch (type) {
-    case EventBytes::Type::added: return "ADDED";
-    case EventBytes::Type::modified: return "MODIFIED";
-    case EventBytes::Type::deleted: break;
+    case EventBytes::Type::added:
+      return "ADDED";
+    case EventBytes::Type::modified:
+      return "MODIFIED";
+    case EventBytes::Type::deleted:
+      break;
   }
   return "DELETED";
 }
@@ -56,8 +59,8 @@ std::string with_revision(const store::Entry& entry, int64_t revision) {
 
 }  // namespace
 
-net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& style, const store::EntryPtr& entry,
-                           int64_t revision) {
+net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& style,
+                           const store::EntryPtr& entry, int64_t revision) {
   size_t at = (reinterpret_cast<uintptr_t>(entry.get()) / 64 * 3 + static_cast<size_t>(type)) % 256;
   {
     auto slots = slots_.lock();
@@ -68,9 +71,9 @@ net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& 
     }
   }
   auto object = with_revision(*entry, revision);
-  auto bytes = net::make_chunk(event_line(type_name(type), style.format.shape == Format::Shape::plain
-                                                               ? object
-                                                               : shape_for_event(kind, style, object, false)));
+  auto bytes = net::make_chunk(event_line(
+      type_name(type),
+      style.format.shape == Format::Shape::plain ? object : shape_for_event(kind, style, object, false)));
   (*slots_.lock())[at] = {entry, type, style.format.shape, style.format.meta_version, revision, bytes};
   return bytes;
 }
@@ -82,7 +85,11 @@ class Watches::Watcher {
  public:
   Watcher(Watches& owner, const Resource& resource, const ListOptions& options, RenderStyle style,
           std::shared_ptr<net::BodyStream> stream)
-      : owner_(owner), resource_(resource), options_(options), style_(std::move(style)), stream_(std::move(stream)) {}
+      : owner_(owner),
+        resource_(resource),
+        options_(options),
+        style_(std::move(style)),
+        stream_(std::move(stream)) {}
 
   void deliver(std::span<const store::Event> events) {
     if (closed_) return;
@@ -131,14 +138,12 @@ class Watches::Watcher {
     bool is = !event.erased && filter.matches(*event.current);
     bool was = event.previous && filter.matches(*event.previous);
     if (!is && !was) return;
-    auto type = !is    ? EventBytes::Type::deleted
-                : was  ? EventBytes::Type::modified
-                       : EventBytes::Type::added;
+    auto type = !is ? EventBytes::Type::deleted : was ? EventBytes::Type::modified : EventBytes::Type::added;
     const auto& entry = is || event.erased ? event.current : event.previous;
     if (style_.format.shape == Format::Shape::table) {
       std::string object = with_revision(*entry, event.revision());
-      write(net::make_chunk(event_line(
-          type_name(type), shape_for_event(*resource_.kind, style_, object, take_columns()))));
+      write(net::make_chunk(
+          event_line(type_name(type), shape_for_event(*resource_.kind, style_, object, take_columns()))));
     } else {
       write(owner_.bytes_.get(type, *resource_.kind, style_, entry, event.revision()));
     }
@@ -162,7 +167,9 @@ class Watches::Watcher {
 };
 
 Watches::Watches(Core& core)
-    : core_(core), next_housekeeping_(core.clock.steady_now() + kHousekeepingEvery), thread_([this] { run(); }) {}
+    : core_(core),
+      next_housekeeping_(core.clock.steady_now() + kHousekeepingEvery),
+      thread_([this] { run(); }) {}
 
 Watches::~Watches() {
   state_->lock()->stopping = true;
@@ -183,8 +190,10 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
   int64_t current = core_.store.revision();
   int64_t wanted = options.resource_version.value_or(0);
   if (wanted > current) {
-    return exchange->fail({base::Reason::timeout,
-                           fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current), {}});
+    return exchange->fail(
+        {base::Reason::timeout,
+         fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current),
+         {}});
   }
   RenderStyle style{exchange->format, options.include, core_.clock.now()};
   auto stream = exchange->stream(200, "application/json");
@@ -217,9 +226,9 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
       [watcher](store::Revision revision) { watcher->reach(revision); });
   if (!watch) {
     bool old = watch.error().reason == base::Reason::expired;
-    watcher->write_error(old ? api::expired(fmt::format("too old resource version: {} ({})", after,
-                                                        core_.store.compacted()))
-                             : watch.error());
+    watcher->write_error(
+        old ? api::expired(fmt::format("too old resource version: {} ({})", after, core_.store.compacted()))
+            : watch.error());
     stream->finish();
     return;
   }

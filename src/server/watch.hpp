@@ -1,8 +1,8 @@
-// The watches of all clients: each follows one prefix of the store and writes what its selectors let through as JSON
-// lines. The bytes of an event are made once and shared by all watchers that want the same form.
+// The watches of all clients: each follows one prefix of the store and writes what its selectors let through
+// as JSON lines. The bytes of an event are made once and shared by all watchers that want the same form.
 //
-// Threading: start() on any thread; events arrive on the store's writer thread; one thread of its own sends bookmarks,
-// ends watches whose time is up, and runs housekeeping.
+// Threading: start() on any thread; events arrive on the store's writer thread; one thread of its own sends
+// bookmarks, ends watches whose time is up, and runs housekeeping.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ namespace server {
 class EventBytes {
  public:
   enum class Type : uint8_t { added, modified, deleted };
-  // `entry` as the object of an event of that type; `left`: it left the selection, so that the revision is `revision`.
+  // `entry` as the object of an event of that type; `left`: it left the selection, so that the revision is
+  // `revision`.
   net::Chunk get(Type type, const api::Kind& kind, const RenderStyle& style, const store::EntryPtr& entry,
                  int64_t revision);
   void clear();

@@ -15,7 +15,9 @@ using ::testing::HasSubstr;
 class Watching : public ServerTest {
  protected:
   static std::string_view type_of(const base::Value& event) { return event["type"].as_string(); }
-  static std::string_view name_of(const base::Value& event) { return event.at({"object", "metadata", "name"}).as_string(); }
+  static std::string_view name_of(const base::Value& event) {
+    return event.at({"object", "metadata", "name"}).as_string();
+  }
   std::string revision() { return std::to_string(store_->revision()); }
 };
 
@@ -75,8 +77,8 @@ TEST_F(Watching, ObjectsEnterAndLeaveASelection) {
 
 TEST_F(Watching, ASingleNameByFieldOrPath) {
   call("POST", config_maps_, config_map_json("ab"));
-  for (const std::string& url :
-       {config_maps_ + "?watch=true&fieldSelector=metadata.name%3Da", std::string("/api/v1/watch/namespaces/default/configmaps/a")}) {
+  for (const std::string& url : {config_maps_ + "?watch=true&fieldSelector=metadata.name%3Da",
+                                 std::string("/api/v1/watch/namespaces/default/configmaps/a")}) {
     SCOPED_TRACE(url);
     auto watch = begin("GET", url);
     call("POST", config_maps_, config_map_json("a"));
@@ -101,17 +103,21 @@ TEST_F(Watching, WatchersShareTheBytesOfAnEvent) {
 TEST_F(Watching, InitialEventsEndWithABookmark) {
   call("POST", config_maps_, config_map_json("a"));
   std::string at = revision();
-  auto watch = begin("GET", config_maps_ +
-                                "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+  auto watch = begin(
+      "GET",
+      config_maps_ +
+          "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
   auto events = watch->wait_events(2);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(type_of(events[0]), "ADDED");
   EXPECT_EQ(type_of(events[1]), "BOOKMARK");
   EXPECT_EQ(events[1].at({"object", "metadata", "resourceVersion"}).as_string(), at);
-  EXPECT_EQ(events[1].at({"object", "metadata", "annotations"})["k8s.io/initial-events-end"].as_string(), "true");
+  EXPECT_EQ(events[1].at({"object", "metadata", "annotations"})["k8s.io/initial-events-end"].as_string(),
+            "true");
   EXPECT_EQ(events[1].at({"object", "kind"}).as_string(), "ConfigMap");
   EXPECT_EQ(call("GET", config_maps_ + "?watch=true&sendInitialEvents=true").status, 422);
-  EXPECT_EQ(call("GET", config_maps_ + "?watch=true&resourceVersionMatch=Exact&resourceVersion=1").status, 422);
+  EXPECT_EQ(call("GET", config_maps_ + "?watch=true&resourceVersionMatch=Exact&resourceVersion=1").status,
+            422);
 }
 
 TEST_F(Watching, TablesNameTheirColumnsOnce) {
@@ -138,7 +144,8 @@ TEST_F(ShortHistory, ATooOldRevisionIsAnErrorEvent) {
   EXPECT_EQ(type_of(events[0]), "ERROR");
   EXPECT_EQ(events[0].at({"object", "code"}).int_or(0), 410);
   EXPECT_EQ(events[0].at({"object", "reason"}).as_string(), "Expired");
-  EXPECT_THAT(std::string(events[0].at({"object", "message"}).as_string()), HasSubstr("too old resource version: 1 ("));
+  EXPECT_THAT(std::string(events[0].at({"object", "message"}).as_string()),
+              HasSubstr("too old resource version: 1 ("));
   auto list = call("GET", config_maps_ + "?resourceVersionMatch=Exact&resourceVersion=1");
   EXPECT_EQ(list.status, 410);
   EXPECT_EQ(list.message(), "The resourceVersion for the provided list is too old.");
@@ -152,7 +159,8 @@ class Housekeeping : public Watching {
     ServerTest::SetUp();
     auto allocators = Allocators::make("10.96.0.0/16", 30000, 32767);
     ASSERT_TRUE(allocators);
-    core_ = std::make_unique<Core>(Config{}, registry_, *store_, clock_, NodeConnector{}, std::move(*allocators));
+    core_ =
+        std::make_unique<Core>(Config{}, registry_, *store_, clock_, NodeConnector{}, std::move(*allocators));
     core_->watches = std::make_unique<Watches>(*core_);
   }
   void TearDown() override {
@@ -161,7 +169,8 @@ class Housekeeping : public Watching {
   }
   std::shared_ptr<Recorder> watch(std::string_view query) {
     auto recorder = std::make_shared<Recorder>();
-    auto exchange = std::make_shared<Exchange>(make_request("GET", config_maps_ + std::string(query), "", {}), recorder);
+    auto exchange =
+        std::make_shared<Exchange>(make_request("GET", config_maps_ + std::string(query), "", {}), recorder);
     exchange->route = parse_route(exchange->request.path);
     const auto* resource = core_->find("", "v1", "configmaps");
     auto options = parse_list_options(exchange->request.query, *resource->kind);
@@ -177,7 +186,8 @@ TEST_F(Housekeeping, BookmarksTellHowFarTheWatchIs) {
   auto without = watch("?watch=true");
   call("POST", "/api/v1/namespaces/kube-system/configmaps", config_map_json("elsewhere"));
   std::string reached = revision();
-  // The answer comes after the events were handed out, so the bookmark must be at the revision of the other namespace.
+  // The answer comes after the events were handed out, so the bookmark must be at the revision of the other
+  // namespace.
   clock_.advance(std::chrono::seconds(61));
   core_->watches->tick();
   auto events = with->wait_events(1);

@@ -34,8 +34,10 @@ base::Error internal(std::string_view what) {
 
 base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
   Allocators::Journal allocations(core.allocators, txn);
-  Writing writing{core, *pending.resource,
-                  {txn, *pending.resource->kind, core.clock.now(), pending.dry_run, allocations, pending.warnings}};
+  Writing writing{
+      core,
+      *pending.resource,
+      {txn, *pending.resource->kind, core.clock.now(), pending.dry_run, allocations, pending.warnings}};
   base::Result<Answer> result = std::unexpected(internal("the request was not decided"));
   try {
     result = pending.decide(writing);
@@ -96,15 +98,17 @@ base::Result<void> check_namespace(Writing& writing, std::string_view namespace_
   auto entry = writing.context.txn.get(namespaces->key("", namespace_));
   if (!entry) return std::unexpected(api::not_found("namespaces", namespace_));
   TRY(auto object, parse_stored(*entry));
-  bool terminating = api::is_being_deleted(object) || object.at({"status", "phase"}).as_string() == "Terminating";
+  bool terminating =
+      api::is_being_deleted(object) || object.at({"status", "phase"}).as_string() == "Terminating";
   if (!terminating) return {};
   auto error = api::forbidden(
       writing.resource.qualified, name,
       fmt::format("unable to create new content in namespace {} because it is being terminated", namespace_));
   auto details = error.details ? std::make_shared<base::ErrorDetails>(*error.details)
                                : std::make_shared<base::ErrorDetails>();
-  details->causes.push_back(
-      {"NamespaceTerminating", fmt::format("namespace {} is being terminated", namespace_), "metadata.namespace"});
+  details->causes.push_back({"NamespaceTerminating",
+                             fmt::format("namespace {} is being terminated", namespace_),
+                             "metadata.namespace"});
   error.details = std::move(details);
   return std::unexpected(std::move(error));
 }
@@ -115,7 +119,8 @@ void drop_unkept_metadata(base::Value& object) {
 }
 
 // The name of a generateName, one that is not taken.
-base::Result<std::string> make_name(Writing& writing, std::string_view namespace_, std::string_view base_name) {
+base::Result<std::string> make_name(Writing& writing, std::string_view namespace_,
+                                    std::string_view base_name) {
   std::string stem(base_name.substr(0, kMaxGeneratedBase));
   for (int i = 0; i < kNameTries; ++i) {
     std::string name = stem + base::make_name_suffix();
@@ -167,22 +172,23 @@ base::Result<store::EntryPtr> current_of(Writing& writing, std::string_view key,
   return entry;
 }
 
-base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry, const base::Value& old,
-                                       const base::Value& fresh) {
+base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry,
+                                       const base::Value& old, const base::Value& fresh) {
   auto name = api::name_of(old);
   auto uid = api::uid_of(fresh);
   if (!uid.empty() && uid != api::uid_of(old)) {
-    return std::unexpected(api::conflict(writing.resource.qualified, name,
-                                         fmt::format("Precondition failed: UID in precondition: {}, UID in object "
-                                                     "meta: {}",
-                                                     uid, api::uid_of(old))));
+    return std::unexpected(
+        api::conflict(writing.resource.qualified, name,
+                      fmt::format("Precondition failed: UID in precondition: {}, UID in object "
+                                  "meta: {}",
+                                  uid, api::uid_of(old))));
   }
   auto version = api::resource_version_of(fresh);
   if (version.empty() || version == "0") {
     if (writing.resource.strategy->allows_unconditional_update()) return {};
-    return std::unexpected(api::invalid(
-        writing.resource.kind->group, writing.resource.kind->kind, name,
-        {api::invalid_field("metadata.resourceVersion", 0, "must be specified for an update")}));
+    return std::unexpected(
+        api::invalid(writing.resource.kind->group, writing.resource.kind->kind, name,
+                     {api::invalid_field("metadata.resourceVersion", 0, "must be specified for an update")}));
   }
   TRY(auto wanted, parse_resource_version(version));
   if (wanted != entry.modified) return std::unexpected(api::conflict(writing.resource.qualified, name));
@@ -236,7 +242,8 @@ base::Result<Answer> create_object(Writing& writing, std::string_view namespace_
   api::set_generation(object, strategy.tracks_generation(kind) ? 1 : 0);
   strategy.prepare_create(writing.context, object);
   CHECK_OK(api::validate_create(kind, object));
-  for (auto& warning : api::warnings_for(kind, object)) writing.context.warnings.push_back(std::move(warning));
+  for (auto& warning : api::warnings_for(kind, object))
+    writing.context.warnings.push_back(std::move(warning));
   CHECK_OK(strategy.admit_create(writing.context, object));
   return Answer{201, put_object(writing, key, std::move(object))};
 }
@@ -250,7 +257,8 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
   if (kind.namespaced) api::set_namespace(fresh, api::namespace_of(old));
   api::set_uid(fresh, api::uid_of(old));
   api::set_resource_version(fresh, std::to_string(entry->modified));
-  if (api::creation_timestamp_of(fresh).empty()) api::set_creation_timestamp(fresh, api::creation_timestamp_of(old));
+  if (api::creation_timestamp_of(fresh).empty())
+    api::set_creation_timestamp(fresh, api::creation_timestamp_of(old));
   api::set_deletion(fresh, api::deletion_timestamp_of(old), api::deletion_grace_seconds_of(old));
   api::set_generation(fresh, api::generation_of(old));
   if (subresource == "status") {
@@ -263,7 +271,8 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
   }
   CHECK_OK(api::validate_update(kind, fresh, old, subresource == "scale" ? "" : subresource));
   if (subresource.empty()) {
-    for (auto& warning : api::warnings_for(kind, fresh)) writing.context.warnings.push_back(std::move(warning));
+    for (auto& warning : api::warnings_for(kind, fresh))
+      writing.context.warnings.push_back(std::move(warning));
     CHECK_OK(strategy.admit_update(writing.context, fresh, old));
   }
   if (ready_to_go(writing, fresh)) return Answer{200, erase_object(writing, entry->key, std::move(fresh))};

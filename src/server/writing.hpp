@@ -1,5 +1,6 @@
-// One write from decision to answer: decided on the store's writer thread against the current state, answered there
-// after the commit. What it allocated is undone when it is refused, tried only (dryRun), or not committed.
+// One write from decision to answer: decided on the store's writer thread against the current state, answered
+// there after the commit. What it allocated is undone when it is refused, tried only (dryRun), or not
+// committed.
 //
 // Threading: submit_write from any thread; everything that takes a Writing runs on the writer thread.
 #pragma once
@@ -23,8 +24,8 @@ struct Writing {
 // What is sent when the write is durable.
 struct Answer {
   int status = 200;
-  std::string json;             // an object of the resource's kind unless `document`
-  bool document = false;        // anything else: a Status, a Scale
+  std::string json;       // an object of the resource's kind unless `document`
+  bool document = false;  // anything else: a Status, a Scale
 };
 
 using Decide = std::function<base::Result<Answer>(Writing&)>;
@@ -45,8 +46,8 @@ base::Result<Answer> delete_object(Writing& writing, const store::EntryPtr& entr
 base::Result<store::EntryPtr> current_of(Writing& writing, std::string_view key, std::string_view name);
 base::Result<base::Value> parse_stored(const store::Entry& entry);
 // 409 when the object carries another resourceVersion or uid than is stored.
-base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry, const base::Value& old,
-                                       const base::Value& fresh);
+base::Result<void> check_preconditions(const Writing& writing, const store::Entry& entry,
+                                       const base::Value& old, const base::Value& fresh);
 // Encodes with the transaction's revision and puts it, unless dry. Returns the bytes.
 std::string put_object(Writing& writing, std::string_view key, base::Value object);
 std::string erase_object(Writing& writing, std::string_view key, base::Value object);
@@ -62,12 +63,12 @@ base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
 // The request's body by its Content-Type as an untyped value; `kind` is what a protobuf body must hold.
 base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& exchange);
 // The same where the body is of a type that no path serves: DeleteOptions, Scale, Binding.
-base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange, std::string_view api_version,
-                                           std::string_view kind);
+base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange,
+                                           std::string_view api_version, std::string_view kind);
 // The body of a patch: JSON, whatever the media type of the patch.
 base::Result<base::Value> read_patch_body(const api::Kind& kind, const Exchange& exchange);
-// The value as an object of that kind: type checked against the URL, decoded with the asked strictness, defaults set.
-// Warnings are appended.
+// The value as an object of that kind: type checked against the URL, decoded with the asked strictness,
+// defaults set. Warnings are appended.
 base::Result<base::Value> read_object(const Core& core, const api::Kind& kind, api::ParsedBody body,
                                       api::FieldValidation validation, std::vector<std::string>& warnings);
 

@@ -23,7 +23,8 @@ void visit_allocations(const base::Value& service, Visit visit) {
   for (const auto& port : spec["ports"].as_array()) {
     if (int64_t n = port["nodePort"].int_or(0); n > 0) visit(std::string_view(), static_cast<int>(n));
   }
-  if (int64_t n = spec["healthCheckNodePort"].int_or(0); n > 0) visit(std::string_view(), static_cast<int>(n));
+  if (int64_t n = spec["healthCheckNodePort"].int_or(0); n > 0)
+    visit(std::string_view(), static_cast<int>(n));
 }
 
 }  // namespace
@@ -65,7 +66,9 @@ std::optional<uint32_t> parse_ipv4(std::string_view text) {
   return address;
 }
 
-std::string format_ipv4(uint32_t a) { return fmt::format("{}.{}.{}.{}", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255); }
+std::string format_ipv4(uint32_t a) {
+  return fmt::format("{}.{}.{}.{}", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+}
 
 base::Result<AddressRange> AddressRange::make(std::string_view cidr) {
   auto fail = [&](std::string_view why) {
@@ -159,9 +162,10 @@ base::Result<void> Allocators::Journal::take_address(std::string_view text) {
   }
   auto index = range.index_of(*address);
   if (!index) {
-    return base::fail(base::Reason::invalid,
-                      fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}", text,
-                                  range.cidr()));
+    return base::fail(
+        base::Reason::invalid,
+        fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}", text,
+                    range.cidr()));
   }
   if (range.map().taken(*index)) return base::fail(base::Reason::invalid, "provided IP is already allocated");
   record(false, true, *index);
@@ -171,7 +175,8 @@ base::Result<void> Allocators::Journal::take_address(std::string_view text) {
 base::Result<std::string> Allocators::Journal::next_address() {
   auto& range = fresh().addresses_;
   auto index = range.map().find_free(base::random_u64());
-  if (!index) return base::fail(base::Reason::internal_error, "failed to allocate a serviceIP: range is full");
+  if (!index)
+    return base::fail(base::Reason::internal_error, "failed to allocate a serviceIP: range is full");
   record(false, true, *index);
   return format_ipv4(range.address_of(*index));
 }
@@ -186,9 +191,10 @@ void Allocators::Journal::release_address(std::string_view text) {
 base::Result<void> Allocators::Journal::take_port(int port) {
   auto& a = fresh();
   if (port < a.port_first_ || port > a.port_last_) {
-    return base::fail(base::Reason::invalid,
-                      fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
-                                  a.port_first_, a.port_last_));
+    return base::fail(
+        base::Reason::invalid,
+        fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
+                    a.port_first_, a.port_last_));
   }
   uint32_t index = static_cast<uint32_t>(port - a.port_first_);
   if (a.ports_.taken(index)) return base::fail(base::Reason::invalid, "provided port is already allocated");

@@ -1,5 +1,6 @@
-// Which Service addresses and node ports are taken: bitmaps that are filled from the stored Services and follow what is
-// committed. Only the store's writer thread allocates; mark_stale() may be called from any thread.
+// Which Service addresses and node ports are taken: bitmaps that are filled from the stored Services and
+// follow what is committed. Only the store's writer thread allocates; mark_stale() may be called from any
+// thread.
 #pragma once
 
 #include <atomic>
@@ -14,8 +15,8 @@
 
 namespace server {
 
-// Numbers 0 .. size-1, taken or free. Dynamic allocation starts at a random place of the upper band, [lower, size), and
-// goes to the band below it only when that is full.
+// Numbers 0 .. size-1, taken or free. Dynamic allocation starts at a random place of the upper band, [lower,
+// size), and goes to the band below it only when that is full.
 class Bitmap {
  public:
   Bitmap() = default;

@@ -68,8 +68,10 @@ class AllocationTest : public ::testing::Test {
 
 TEST_F(AllocationTest, IsFilledFromTheStoreAndUndone) {
   with_journal([&](store::Txn& txn, Allocators::Journal& journal) {
-    txn.put("core/services/default/x",
-            R"({"spec":{"clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30001}],"healthCheckNodePort":30002}})", nullptr);
+    txn.put(
+        "core/services/default/x",
+        R"({"spec":{"clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30001}],"healthCheckNodePort":30002}})",
+        nullptr);
     auto taken = journal.take_address("10.96.0.5");
     ASSERT_FALSE(taken);
     EXPECT_EQ(taken.error().message, "provided IP is already allocated");
@@ -102,11 +104,14 @@ TEST_F(AllocationTest, NeverHandsOutTheFixedOnesUnasked) {
 }
 
 TEST_F(AllocationTest, StartsAgainFromTheStoreAfterAFailedCommit) {
-  with_journal([&](store::Txn&, Allocators::Journal& journal) { EXPECT_TRUE(journal.take_address("10.96.0.7")); });
+  with_journal(
+      [&](store::Txn&, Allocators::Journal& journal) { EXPECT_TRUE(journal.take_address("10.96.0.7")); });
   // Nothing of that was stored: as long as nobody says so, it counts as taken.
-  with_journal([&](store::Txn&, Allocators::Journal& journal) { EXPECT_FALSE(journal.take_address("10.96.0.7")); });
+  with_journal(
+      [&](store::Txn&, Allocators::Journal& journal) { EXPECT_FALSE(journal.take_address("10.96.0.7")); });
   allocators_.mark_stale();
-  with_journal([&](store::Txn&, Allocators::Journal& journal) { EXPECT_TRUE(journal.take_address("10.96.0.7")); });
+  with_journal(
+      [&](store::Txn&, Allocators::Journal& journal) { EXPECT_TRUE(journal.take_address("10.96.0.7")); });
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace server {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kImmortal = {"default", "kube-system", "kube-public", "kube-node-lease"};
+constexpr std::array<std::string_view, 4> kImmortal = {"default", "kube-system", "kube-public",
+                                                       "kube-node-lease"};
 
 // The finalizer in spec keeps a namespace until the controller has emptied it.
 class NamespaceStrategy final : public Strategy {
@@ -18,7 +19,8 @@ class NamespaceStrategy final : public Strategy {
     auto& finalizers = object.make({"spec", "finalizers"});
     if (!finalizers.is_array()) finalizers = base::Array{};
     const auto& list = finalizers.as_array();
-    bool has = std::any_of(list.begin(), list.end(), [](const base::Value& v) { return v.as_string() == "kubernetes"; });
+    bool has = std::any_of(list.begin(), list.end(),
+                           [](const base::Value& v) { return v.as_string() == "kubernetes"; });
     if (!has) finalizers.array().emplace_back("kubernetes");
     object.object().set("status", base::Value(base::Object{{"phase", "Active"}}));
     set_name_label(object);
@@ -37,7 +39,9 @@ class NamespaceStrategy final : public Strategy {
     return {};
   }
 
-  bool may_go(const base::Value& object) const override { return object.at({"spec", "finalizers"}).as_array().empty(); }
+  bool may_go(const base::Value& object) const override {
+    return object.at({"spec", "finalizers"}).as_array().empty();
+  }
   bool returns_deleted_object() const override { return true; }
 
  private:

@@ -92,8 +92,8 @@ void Strategy::prepare_status(WriteContext& context, base::Value& fresh, const b
 bool Strategy::tracks_generation(const api::Kind& kind) const {
   // Those of the core group that have a spec, but never had a generation.
   constexpr std::array<std::string_view, 8> kWithout = {
-      "services", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims", "resourcequotas",
-      "limitranges", "leases"};
+      "services",       "nodes",       "namespaces", "persistentvolumes", "persistentvolumeclaims",
+      "resourcequotas", "limitranges", "leases"};
   if (std::find(kWithout.begin(), kWithout.end(), kind.plural) != kWithout.end()) return false;
   return kind.schema && kind.schema->find("spec") != nullptr;
 }

@@ -59,8 +59,10 @@ void add_default_tolerations(base::Value& spec) {
     if (tolerated) continue;
     auto& list = spec.make({"tolerations"});
     if (!list.is_array()) list = base::Array{};
-    list.array().emplace_back(base::Object{
-        {"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", kTolerationSeconds}});
+    list.array().emplace_back(base::Object{{"key", key},
+                                           {"operator", "Exists"},
+                                           {"effect", "NoExecute"},
+                                           {"tolerationSeconds", kTolerationSeconds}});
   }
 }
 
@@ -82,12 +84,14 @@ class PodStrategy final : public Strategy {
     add_default_tolerations(spec);
     base::Object status{{"phase", "Pending"}, {"qosClass", qos_class(spec)}};
     if (!spec["schedulingGates"].as_array().empty()) {
-      status.set("conditions", base::Array{base::Object{{"type", "PodScheduled"},
-                                                        {"status", "False"},
-                                                        {"reason", "SchedulingGated"},
-                                                        {"lastTransitionTime", base::format_time(context.now)},
-                                                        {"message", "Scheduling is blocked due to non-empty "
-                                                                    "scheduling gates"}}});
+      status.set("conditions",
+                 base::Array{base::Object{{"type", "PodScheduled"},
+                                          {"status", "False"},
+                                          {"reason", "SchedulingGated"},
+                                          {"lastTransitionTime", base::format_time(context.now)},
+                                          {"message",
+                                           "Scheduling is blocked due to non-empty "
+                                           "scheduling gates"}}});
     }
     pod.object().set("status", std::move(status));
   }
@@ -110,15 +114,17 @@ class PodStrategy final : public Strategy {
                                               fmt::format("no PriorityClass with name {} was found", name)));
       }
       priority = (*found)["value"].int_or(0);
-      if (!(*found)["preemptionPolicy"].as_string().empty()) preemption = (*found)["preemptionPolicy"].as_string();
+      if (!(*found)["preemptionPolicy"].as_string().empty())
+        preemption = (*found)["preemptionPolicy"].as_string();
     }
     const auto& wanted = spec["priority"];
     if (!wanted.is_null() && wanted.int_or(0) != priority) {
       return std::unexpected(api::forbidden(
           "pods", api::name_of(pod),
-          fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority admission "
-                      "controller computed {} from the given PriorityClass name",
-                      wanted.int_or(0), priority)));
+          fmt::format(
+              "the integer value of priority ({}) must not be provided in pod spec; priority admission "
+              "controller computed {} from the given PriorityClass name",
+              wanted.int_or(0), priority)));
     }
     spec.object().set("priority", priority);
     set_if_absent(spec, "preemptionPolicy", preemption);
@@ -128,7 +134,8 @@ class PodStrategy final : public Strategy {
   void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
     base::Value qos = old.at({"status", "qosClass"});
     Strategy::prepare_status(context, fresh, old);
-    if (fresh["status"].is_object() && fresh.at({"status", "qosClass"}).as_string().empty() && !qos.is_null()) {
+    if (fresh["status"].is_object() && fresh.at({"status", "qosClass"}).as_string().empty() &&
+        !qos.is_null()) {
       fresh.make({"status", "qosClass"}) = std::move(qos);
     }
   }
@@ -136,7 +143,8 @@ class PodStrategy final : public Strategy {
   std::optional<int64_t> grace_seconds(const base::Value& pod, std::optional<int64_t> wanted) const override {
     int64_t seconds = wanted.value_or(pod.at({"spec", "terminationGracePeriodSeconds"}).int_or(0));
     auto phase = pod.at({"status", "phase"}).as_string();
-    if (pod.at({"spec", "nodeName"}).as_string().empty() || phase == "Failed" || phase == "Succeeded") return 0;
+    if (pod.at({"spec", "nodeName"}).as_string().empty() || phase == "Failed" || phase == "Succeeded")
+      return 0;
     return seconds < 0 ? 1 : seconds;
   }
 

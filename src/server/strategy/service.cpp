@@ -29,7 +29,8 @@ bool needs_health_port(const base::Value& spec) {
   return type_of(spec) == "LoadBalancer" && spec["externalTrafficPolicy"].as_string() == "Local";
 }
 bool externally_accessible(const base::Value& spec) {
-  return may_have_node_ports(spec) || (type_of(spec) == "ClusterIP" && !spec["externalIPs"].as_array().empty());
+  return may_have_node_ports(spec) ||
+         (type_of(spec) == "ClusterIP" && !spec["externalIPs"].as_array().empty());
 }
 bool headless(const base::Value& spec) { return spec["clusterIP"].as_string() == "None"; }
 
@@ -111,7 +112,8 @@ void drop_what_the_type_had(base::Value& spec, const base::Value& old) {
     if (spec[member] == old[member]) spec.object().erase(member);
   };
   if (needs_address(old) && !needs_address(spec)) {
-    for (std::string_view member : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) drop_same(member);
+    for (std::string_view member : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"})
+      drop_same(member);
     drop_same("internalTrafficPolicy");
   }
   if (may_have_node_ports(old) && !may_have_node_ports(spec) && node_ports_of(old) == node_ports_of(spec) &&
@@ -138,19 +140,22 @@ base::Result<void> settle_families(const base::Value& service, base::Value& spec
   auto families = texts_of(spec["ipFamilies"]);
   if (open_headless) {
     if (families.empty()) families.emplace_back("IPv4");
-    if (families.size() == 1 && policy != "SingleStack") families.emplace_back(families[0] == "IPv4" ? "IPv6" : "IPv4");
+    if (families.size() == 1 && policy != "SingleStack")
+      families.emplace_back(families[0] == "IPv4" ? "IPv6" : "IPv4");
     spec.object().set("ipFamilies", to_array(families));
     return {};
   }
   if (policy == "SingleStack" && families.size() == 2) {
-    return refuse(service, api::invalid_field("spec.ipFamilyPolicy", policy,
-                                              "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP "
-                                              "families are specified"));
+    return refuse(service,
+                  api::invalid_field("spec.ipFamilyPolicy", policy,
+                                     "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP "
+                                     "families are specified"));
   }
   if (policy == "SingleStack" && spec["clusterIPs"].as_array().size() == 2) {
-    return refuse(service, api::invalid_field("spec.ipFamilyPolicy", policy,
-                                              "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster "
-                                              "IPs are specified"));
+    return refuse(service,
+                  api::invalid_field("spec.ipFamilyPolicy", policy,
+                                     "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster "
+                                     "IPs are specified"));
   }
   if (policy == "RequireDualStack") {
     return refuse(service, api::invalid_field("spec.ipFamilyPolicy", policy,
@@ -223,7 +228,8 @@ base::Result<void> take_node_ports(WriteContext& context, const base::Value& ser
   return {};
 }
 
-base::Result<void> take_health_port(WriteContext& context, const base::Value& service, base::Value& spec, int64_t had) {
+base::Result<void> take_health_port(WriteContext& context, const base::Value& service, base::Value& spec,
+                                    int64_t had) {
   if (!needs_health_port(spec)) return {};
   int64_t wanted = spec["healthCheckNodePort"].int_or(0);
   if (wanted != 0 && wanted == had) return {};
@@ -266,7 +272,8 @@ class ServiceStrategy final : public Strategy {
     return take_health_port(context, service, spec, 0);
   }
 
-  base::Result<void> admit_update(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
+  base::Result<void> admit_update(WriteContext& context, base::Value& fresh,
+                                  const base::Value& old) const override {
     auto& spec = fresh.make({"spec"});
     const auto& before = old["spec"];
     CHECK_OK(settle_families(fresh, spec));

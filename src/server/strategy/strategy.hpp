@@ -1,5 +1,5 @@
-// What a schema cannot say about a kind: which fields the server sets, what it allocates, how the kind is deleted. One
-// small class per kind beside this file; the list of them is strategy/table.cpp.
+// What a schema cannot say about a kind: which fields the server sets, what it allocates, how the kind is
+// deleted. One small class per kind beside this file; the list of them is strategy/table.cpp.
 //
 // Threading: strategies are immutable; every call happens on the store's writer thread.
 #pragma once
@@ -42,13 +42,15 @@ class Strategy {
 
   // After validation: what looks at other objects or allocates.
   virtual base::Result<void> admit_create(WriteContext&, base::Value& /*object*/) const { return {}; }
-  virtual base::Result<void> admit_update(WriteContext&, base::Value& /*fresh*/, const base::Value& /*old*/) const {
+  virtual base::Result<void> admit_update(WriteContext&, base::Value& /*fresh*/,
+                                          const base::Value& /*old*/) const {
     return {};
   }
 
   virtual base::Result<void> check_delete(const api::Kind&, std::string_view /*name*/) const { return {}; }
   // Seconds that the object gets to end by itself; nothing for kinds that are deleted at once.
-  virtual std::optional<int64_t> grace_seconds(const base::Value& /*object*/, std::optional<int64_t> /*wanted*/) const {
+  virtual std::optional<int64_t> grace_seconds(const base::Value& /*object*/,
+                                               std::optional<int64_t> /*wanted*/) const {
     return std::nullopt;
   }
   // Whether an object that is being deleted and has no metadata.finalizers left may go.
