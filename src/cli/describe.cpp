@@ -23,10 +23,13 @@ struct Subject {
   Value object;
 };
 
-std::unexpected<base::Error> usage(std::string message) { return base::fail(base::Reason::unknown, std::move(message)); }
+std::unexpected<base::Error> usage(std::string message) {
+  return base::fail(base::Reason::unknown, std::move(message));
+}
 
 // All pages; items of a list carry no type of their own, so they get it.
-Result<Array> list_all(Session& session, const ApiResource& resource, std::string_view namespace_, const net::Query& selection = {}) {
+Result<Array> list_all(Session& session, const ApiResource& resource, std::string_view namespace_,
+                       const net::Query& selection = {}) {
   Array items;
   std::string next;
   do {
@@ -44,7 +47,8 @@ Result<Array> list_all(Session& session, const ApiResource& resource, std::strin
   return items;
 }
 
-ApiResource known(std::string group, std::string version, std::string plural, std::string kind, bool namespaced = true) {
+ApiResource known(std::string group, std::string version, std::string plural, std::string kind,
+                  bool namespaced = true) {
   ApiResource resource;
   resource.group = std::move(group);
   resource.version = std::move(version);
@@ -54,7 +58,9 @@ ApiResource known(std::string group, std::string version, std::string plural, st
   return resource;
 }
 
-ApiResource core(std::string plural, std::string kind) { return known("", "v1", std::move(plural), std::move(kind)); }
+ApiResource core(std::string plural, std::string kind) {
+  return known("", "v1", std::move(plural), std::move(kind));
+}
 
 net::Query select(const char* which, std::string selector) {
   net::Query query;
@@ -97,19 +103,23 @@ class Describer {
   };
 
   static Reference reference_to(const Value& object) {
-    return {std::string(api::namespace_of(object)), std::string(api::name_of(object)), std::string(api::kind_of(object)),
-            std::string(api::uid_of(object))};
+    return {std::string(api::namespace_of(object)), std::string(api::name_of(object)),
+            std::string(api::kind_of(object)), std::string(api::uid_of(object))};
   }
 
   Array find_events(const Reference& about) {
-    std::string selector = fmt::format("involvedObject.name={},involvedObject.namespace={}", about.name, about.namespace_);
+    std::string selector =
+        fmt::format("involvedObject.name={},involvedObject.namespace={}", about.name, about.namespace_);
     if (!about.kind.empty()) selector += ",involvedObject.kind=" + about.kind;
     if (!about.uid.empty()) selector += ",involvedObject.uid=" + about.uid;
-    auto events = list_all(session_, core("events", "Event"), about.namespace_, select("fieldSelector", selector));
+    auto events =
+        list_all(session_, core("events", "Event"), about.namespace_, select("fieldSelector", selector));
     return events ? std::move(*events) : Array();  // as kubectl: who may not see events still sees the object
   }
 
-  const Array* events_of(const Value& object) { return keep_events([&] { return find_events(reference_to(object)); }); }
+  const Array* events_of(const Value& object) {
+    return keep_events([&] { return find_events(reference_to(object)); });
+  }
 
   template <class Find>
   const Array* keep_events(Find find) {
@@ -119,8 +129,10 @@ class Describer {
   }
 
   Result<std::string> service(const Value& object) {
-    auto slices = list_all(session_, known("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"), api::namespace_of(object),
-                           select("labelSelector", fmt::format("kubernetes.io/service-name={}", api::name_of(object))));
+    auto slices =
+        list_all(session_, known("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+                 api::namespace_of(object),
+                 select("labelSelector", fmt::format("kubernetes.io/service-name={}", api::name_of(object))));
     return describe_service(object, slices.value_or(Array()), events_of(object), now_);
   }
 
@@ -128,13 +140,15 @@ class Describer {
     Reference reference = reference_to(object);
     reference.kind.clear();
     // A mirror pod's events are about the file that it mirrors.
-    if (auto mirrored = api::annotation_of(object, "kubernetes.io/config.mirror"); !mirrored.empty()) reference.uid = mirrored;
+    if (auto mirrored = api::annotation_of(object, "kubernetes.io/config.mirror"); !mirrored.empty())
+      reference.uid = mirrored;
     return describe_pod(object, keep_events([&] { return find_events(reference); }), now_);
   }
 
   Result<std::string> replication_controller(const Value& object) {
     std::string selector = api::LabelMatcher::from_map(object["spec"]["selector"]).text();
-    TRY(Array pods, list_all(session_, core("pods", "Pod"), api::namespace_of(object), select("labelSelector", selector)));
+    TRY(Array pods, list_all(session_, core("pods", "Pod"), api::namespace_of(object),
+                             select("labelSelector", selector)));
     return describe_replication_controller(object, pods, events_of(object), now_);
   }
 
@@ -142,9 +156,12 @@ class Describer {
     std::string name(api::name_of(object));
     std::string selector = fmt::format("spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed", name);
     auto pods = list_all(session_, core("pods", "Pod"), "", select("fieldSelector", selector));
-    if (!pods && pods.error().reason != base::Reason::forbidden) return std::unexpected(std::move(pods).error());
-    NodeParts parts{session_.call("GET", Session::path_of(known("coordination.k8s.io", "v1", "leases", "Lease"), "kube-node-lease", name)),
-                    pods ? &*pods : nullptr, nullptr};
+    if (!pods && pods.error().reason != base::Reason::forbidden)
+      return std::unexpected(std::move(pods).error());
+    NodeParts parts{
+        session_.call("GET", Session::path_of(known("coordination.k8s.io", "v1", "leases", "Lease"),
+                                              "kube-node-lease", name)),
+        pods ? &*pods : nullptr, nullptr};
     // Controllers name a node by its uid, kubelets by its name in the uid's place.
     parts.events = keep_events([&] {
       Reference reference = reference_to(object);
@@ -159,9 +176,11 @@ class Describer {
   Result<std::string> namespace_of(const Value& object) {
     auto absent_is_null = [](const Result<Array>& list) { return list ? &*list : nullptr; };
     auto quotas = list_all(session_, core("resourcequotas", "ResourceQuota"), api::name_of(object));
-    if (!quotas && quotas.error().reason != base::Reason::not_found) return std::unexpected(std::move(quotas).error());
+    if (!quotas && quotas.error().reason != base::Reason::not_found)
+      return std::unexpected(std::move(quotas).error());
     auto limits = list_all(session_, core("limitranges", "LimitRange"), api::name_of(object));
-    if (!limits && limits.error().reason != base::Reason::not_found) return std::unexpected(std::move(limits).error());
+    if (!limits && limits.error().reason != base::Reason::not_found)
+      return std::unexpected(std::move(limits).error());
     return describe_namespace(object, absent_is_null(quotas), absent_is_null(limits));
   }
 
@@ -181,7 +200,8 @@ struct Found {
   std::vector<base::Error> errors;
 };
 
-void add_one(Session& session, const ApiResource& resource, std::string_view namespace_, std::string_view name, Found& found) {
+void add_one(Session& session, const ApiResource& resource, std::string_view namespace_,
+             std::string_view name, Found& found) {
   auto object = session.call("GET", Session::path_of(resource, namespace_, name));
   if (object) {
     found.subjects.push_back({resource, std::move(*object)});
@@ -190,7 +210,8 @@ void add_one(Session& session, const ApiResource& resource, std::string_view nam
   }
 }
 
-void add_list(Session& session, const ApiResource& resource, std::string_view namespace_, const net::Query& selection, Found& found) {
+void add_list(Session& session, const ApiResource& resource, std::string_view namespace_,
+              const net::Query& selection, Found& found) {
   auto items = list_all(session, resource, namespace_, selection);
   if (!items) return found.errors.push_back(std::move(items).error());
   for (Value& item : *items) found.subjects.push_back({resource, std::move(item)});
@@ -201,7 +222,8 @@ Result<Found> find_subjects(Session& session, const Args& args, const std::vecto
   if (args.given("filename")) {
     TRY(auto manifests, read_manifests(args.all("filename"), args.on("recursive")));
     for (auto& manifest : manifests) {
-      TRY(auto resource, session.find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string()));
+      TRY(auto resource,
+          session.find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string()));
       auto ns = namespace_for(session, resource, manifest.object);
       if (ns) {
         add_one(session, resource, *ns, api::name_of(manifest.object), found);
@@ -215,8 +237,10 @@ Result<Found> find_subjects(Session& session, const Args& args, const std::vecto
   net::Query selection;
   if (args.given("selector")) selection.add("labelSelector", args.get("selector"));
   for (auto& target : targets) {
-    if (!target.name.empty() && everywhere) return usage("a resource cannot be retrieved by name across all namespaces");
-    if (!target.name.empty() && args.given("selector")) return usage("name cannot be provided when a selector is specified");
+    if (!target.name.empty() && everywhere)
+      return usage("a resource cannot be retrieved by name across all namespaces");
+    if (!target.name.empty() && args.given("selector"))
+      return usage("name cannot be provided when a selector is specified");
   }
   for (auto& target : targets) {
     std::string_view ns = everywhere ? std::string_view() : session.namespace_();
@@ -232,8 +256,10 @@ Result<Found> find_subjects(Session& session, const Args& args, const std::vecto
 // Several at once stand without "error: " in front.
 int print_errors(const std::vector<base::Error>& errors) {
   for (const auto& error : errors) {
-    if (errors.size() > 1 && !error.details) fmt::print(stderr, "{}\n", error.message);
-    else print_error(error);
+    if (errors.size() > 1 && !error.details)
+      fmt::print(stderr, "{}\n", error.message);
+    else
+      print_error(error);
   }
   return errors.empty() ? 0 : 1;
 }
@@ -241,7 +267,8 @@ int print_errors(const std::vector<base::Error>& errors) {
 void print_text(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 // `describe pods kubia`: no pod of that name, then all whose names begin so.
-int describe_matching(Session& session, Describer& describer, const Target& target, const base::Error& not_found) {
+int describe_matching(Session& session, Describer& describer, const Target& target,
+                      const base::Error& not_found) {
   auto items = list_all(session, target.resource, session.namespace_());
   if (!items) return print_error(items.error());
   bool any = false;
@@ -258,8 +285,11 @@ int describe_matching(Session& session, Describer& describer, const Target& targ
 int run_describe(Context& context) {
   const Args& args = context.args;
   if (args.operands.empty() && !args.given("filename"))
-    return print_error(base::Error{base::Reason::unknown, "You must specify the type of resource to describe. Use \"kubectl api-resources\" "
-                                                          "for a complete list of supported resources.", nullptr});
+    return print_error(
+        base::Error{base::Reason::unknown,
+                    "You must specify the type of resource to describe. Use \"kubectl api-resources\" "
+                    "for a complete list of supported resources.",
+                    nullptr});
   auto opened = context.session();
   if (!opened) return print_error(opened.error());
   Session& session = **opened;
@@ -272,8 +302,11 @@ int run_describe(Context& context) {
   auto found = find_subjects(session, args, targets);
   if (!found) return print_error(found.error());
   Describer describer(session, args.get("show-events") != "false");
-  if (args.operands.size() == 2 && found->errors.size() == 1 && found->errors[0].reason == base::Reason::not_found) {
-    if (targets.size() > 1) return print_error(base::Error{base::Reason::unknown, "you may only specify a single resource type", nullptr});
+  if (args.operands.size() == 2 && found->errors.size() == 1 &&
+      found->errors[0].reason == base::Reason::not_found) {
+    if (targets.size() > 1)
+      return print_error(
+          base::Error{base::Reason::unknown, "you may only specify a single resource type", nullptr});
     return describe_matching(session, describer, targets[0], found->errors[0]);
   }
   bool first = true;
@@ -289,8 +322,10 @@ int run_describe(Context& context) {
   }
   std::fflush(stdout);
   if (found->subjects.empty() && found->errors.empty()) {
-    if (args.on("all-namespaces")) fmt::print(stderr, "No resources found\n");
-    else fmt::print(stderr, "No resources found in {} namespace.\n", session.namespace_());
+    if (args.on("all-namespaces"))
+      fmt::print(stderr, "No resources found\n");
+    else
+      fmt::print(stderr, "No resources found in {} namespace.\n", session.namespace_());
   }
   return print_errors(found->errors);
 }
@@ -299,15 +334,18 @@ int run_describe(Context& context) {
 
 Command describe_command() {
   using Type = Flag::Type;
-  return {.name = "describe",
-          .aliases = {},
-          .usage = "describe (-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
-          .summary = "Show details of a specific resource or group of resources",
-          .flags = {kFilenameFlag, kRecursiveFlag, kSelectorFlag,
-                    {"all-namespaces", Type::boolean, "The objects of all namespaces", 'A'},
-                    {"show-events", Type::boolean, "Show the events about each object (default true)", 0, "true"},
-                    {"chunk-size", Type::integer, "Ignored: lists are fetched in pages of 500"}},
-          .run = run_describe};
+  return {
+      .name = "describe",
+      .aliases = {},
+      .usage = "describe (-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
+      .summary = "Show details of a specific resource or group of resources",
+      .flags = {kFilenameFlag,
+                kRecursiveFlag,
+                kSelectorFlag,
+                {"all-namespaces", Type::boolean, "The objects of all namespaces", 'A'},
+                {"show-events", Type::boolean, "Show the events about each object (default true)", 0, "true"},
+                {"chunk-size", Type::integer, "Ignored: lists are fetched in pages of 500"}},
+      .run = run_describe};
 }
 
 }  // namespace cli

@@ -17,7 +17,8 @@ using base::Value;
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 
-// "apiVersion" -> "api", "Version"; "podIPs" -> "pod", "I", "Ps": a capital before small letters starts the next word.
+// "apiVersion" -> "api", "Version"; "podIPs" -> "pod", "I", "Ps": a capital before small letters starts the
+// next word.
 std::vector<std::string> words_of(std::string_view name) {
   auto sort_of = [](char c) { return is_lower(c) ? 0 : is_upper(c) ? 1 : 2; };
   std::vector<std::string> words;
@@ -35,7 +36,8 @@ std::vector<std::string> words_of(std::string_view name) {
 }
 
 std::string label_of_field(std::string_view name) {
-  bool plain = std::all_of(name.begin(), name.end(), [](char c) { return is_lower(c) || is_upper(c) || c == '-'; });
+  bool plain =
+      std::all_of(name.begin(), name.end(), [](char c) { return is_lower(c) || is_upper(c) || c == '-'; });
   if (!plain) return std::string(name);
   static constexpr std::array<std::string_view, 5> kAcronyms = {"api", "url", "uid", "osb", "guid"};
   std::vector<std::string> words = words_of(name);
@@ -74,15 +76,17 @@ std::string plain_text(const Value& value) {
   }
   if (value.is_object()) {
     std::vector<std::string> items;
-    for (auto* member : sorted_members(value)) items.push_back(fmt::format("{}:{}", member->key, plain_text(member->value)));
+    for (auto* member : sorted_members(value))
+      items.push_back(fmt::format("{}:{}", member->key, plain_text(member->value)));
     return fmt::format("map[{}]", base::join(items, " "));
   }
   return text_of(value);
 }
 
 bool is_skipped(std::string_view path) {
-  static constexpr std::array<std::string_view, 5> kShownElsewhere = {".metadata.managedFields", ".metadata.name", ".metadata.namespace",
-                                                                      ".metadata.labels", ".metadata.annotations"};
+  static constexpr std::array<std::string_view, 5> kShownElsewhere = {
+      ".metadata.managedFields", ".metadata.name", ".metadata.namespace", ".metadata.labels",
+      ".metadata.annotations"};
   return std::find(kShownElsewhere.begin(), kShownElsewhere.end(), path) != kShownElsewhere.end();
 }
 
@@ -99,8 +103,10 @@ void put_fields(Page& page, int level, const Value& object, const std::string& p
     page.line(level, label + ":");
     if (value.is_object()) put_fields(page, level + 1, value, inner);
     for (const Value& item : value.as_array()) {
-      if (item.is_object()) put_fields(page, level + 1, item, inner);
-      else page.line(level + 1, plain_text(item));
+      if (item.is_object())
+        put_fields(page, level + 1, item, inner);
+      else
+        page.line(level + 1, plain_text(item));
     }
   }
 }

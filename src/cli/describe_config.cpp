@@ -31,28 +31,40 @@ void put_limits(Page& page, std::string_view prefix, const Value& limit_range) {
       for (auto& member : item[field].as_object()) names.insert(member.key);
     }
     for (auto& name : names)
-      page.line(0, fmt::format("{}{}\t{}\t{}\t{}\t{}\t{}\t{}", prefix, text_of(item["type"]), name, amount_or_dash(item["min"], name),
-                               amount_or_dash(item["max"], name), amount_or_dash(item["defaultRequest"], name),
-                               amount_or_dash(item["default"], name), amount_or_dash(item["maxLimitRequestRatio"], name)));
+      page.line(
+          0, fmt::format("{}{}\t{}\t{}\t{}\t{}\t{}\t{}", prefix, text_of(item["type"]), name,
+                         amount_or_dash(item["min"], name), amount_or_dash(item["max"], name),
+                         amount_or_dash(item["defaultRequest"], name), amount_or_dash(item["default"], name),
+                         amount_or_dash(item["maxLimitRequestRatio"], name)));
   }
 }
 
 void put_limit_ranges(Page& page, const Array& all) {
   if (all.empty()) return page.line(0, "No LimitRange resource.");
-  page.line(0, "Resource Limits\n Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
+  page.line(
+      0,
+      "Resource Limits\n Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
   page.line(0, " ----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
   for (const Value& one : all) put_limits(page, " ", one);
 }
 
 void put_scopes(Page& page, int level, std::string_view mark, const Value& quota) {
   static constexpr std::pair<std::string_view, std::string_view> kMeanings[] = {
-      {"Terminating", "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being "
-                      "actively terminated by the system."},
-      {"NotTerminating", "Matches all pods that do not have an active deadline. These pods usually include long running pods whose "
-                         "container command is not expected to terminate."},
-      {"BestEffort", "Matches all pods that do not have resource requirements set. These pods have a best effort quality of service."},
-      {"NotBestEffort", "Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed "
-                        "quality of service."}};
+      {"Terminating",
+       "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before "
+       "being "
+       "actively terminated by the system."},
+      {"NotTerminating",
+       "Matches all pods that do not have an active deadline. These pods usually include long running pods "
+       "whose "
+       "container command is not expected to terminate."},
+      {"BestEffort",
+       "Matches all pods that do not have resource requirements set. These pods have a best effort quality "
+       "of service."},
+      {"NotBestEffort",
+       "Matches all pods that have at least one resource requirement set. These pods have a burstable or "
+       "guaranteed "
+       "quality of service."}};
   std::vector<std::string> scopes = string_list(quota["spec"]["scopes"]);
   if (scopes.empty()) return;
   std::sort(scopes.begin(), scopes.end());
@@ -68,7 +80,8 @@ void put_quotas(Page& page, const Array& all) {
   if (all.empty()) return page.line(0, "No resource quota.");
   std::vector<const Value*> sorted;
   for (const Value& quota : all) sorted.push_back(&quota);
-  std::stable_sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return api::name_of(*a) < api::name_of(*b); });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](auto* a, auto* b) { return api::name_of(*a) < api::name_of(*b); });
   page.line(0, "Resource Quotas");
   for (const Value* quota : sorted) {
     page.field(1, "Name", api::name_of(*quota));
@@ -76,7 +89,8 @@ void put_quotas(Page& page, const Array& all) {
     page.line(1, "Resource\tUsed\tHard");
     page.line(1, "--------\t---\t---");
     for (auto* hard : sorted_members((*quota)["status"]["hard"]))
-      page.line(1, fmt::format("{}\t{}\t{}", hard->key, quantity_text((*quota)["status"]["used"][hard->key]), quantity_text(hard->value)));
+      page.line(1, fmt::format("{}\t{}\t{}", hard->key, quantity_text((*quota)["status"]["used"][hard->key]),
+                               quantity_text(hard->value)));
   }
 }
 
@@ -86,7 +100,8 @@ std::vector<std::string> names_in(const Value& references) {
   return names;
 }
 
-void put_names(Page& page, std::string_view title, const std::vector<std::string>& names, const std::set<std::string>& missing) {
+void put_names(Page& page, std::string_view title, const std::vector<std::string>& names,
+               const std::set<std::string>& missing) {
   std::string header = fmt::format("{:<19}", title);
   if (names.empty()) return page.line(0, header + "\t<none>");
   for (auto& name : names) {
@@ -110,8 +125,9 @@ std::string describe_namespace(const Value& namespace_, const Array* quotas, con
     page.line(1, "----\t------\t------------------\t------\t-------");
   }
   for (const Value& one : conditions)
-    page.line(1, fmt::format("{}\t{}\t{}\t{}\t{}", text_of(one["type"]), text_of(one["status"]), local_time(one["lastTransitionTime"]),
-                             text_of(one["reason"]), text_of(one["message"])));
+    page.line(1, fmt::format("{}\t{}\t{}\t{}\t{}", text_of(one["type"]), text_of(one["status"]),
+                             local_time(one["lastTransitionTime"]), text_of(one["reason"]),
+                             text_of(one["message"])));
   if (quotas) {
     page.line(0, "");
     put_quotas(page, *quotas);
@@ -127,9 +143,11 @@ std::string describe_config_map(const Value& map, const Array* events, base::Tim
   Page page;
   put_metadata(page, map);
   page.line(0, "\nData\n====");
-  for (auto* item : sorted_members(map["data"])) page.line(0, fmt::format("{}:\n----\n{}\n", item->key, item->value.as_string()));
+  for (auto* item : sorted_members(map["data"]))
+    page.line(0, fmt::format("{}:\n----\n{}\n", item->key, item->value.as_string()));
   page.line(0, "\nBinaryData\n====");
-  for (auto* item : sorted_members(map["binaryData"])) page.line(0, fmt::format("{}: {} bytes", item->key, decoded_size(item->value)));
+  for (auto* item : sorted_members(map["binaryData"]))
+    page.line(0, fmt::format("{}: {} bytes", item->key, decoded_size(item->value)));
   page.line(0, "");
   put_events(page, events, now);
   return page.text();
@@ -151,9 +169,11 @@ std::string describe_secret(const Value& secret) {
   return page.text();
 }
 
-std::string describe_service_account(const Value& account, const Array* secrets, const Array* events, base::Time now) {
+std::string describe_service_account(const Value& account, const Array* secrets, const Array* events,
+                                     base::Time now) {
   Page page;
-  std::vector<std::string> pull = names_in(account["imagePullSecrets"]), mountable = names_in(account["secrets"]), tokens;
+  std::vector<std::string> pull = names_in(account["imagePullSecrets"]),
+                           mountable = names_in(account["secrets"]), tokens;
   std::set<std::string> missing;
   if (secrets) {
     missing.insert(pull.begin(), pull.end());
@@ -190,7 +210,8 @@ std::string describe_resource_quota(const Value& quota) {
   page.line(0, "Resource\tUsed\tHard");
   page.line(0, "--------\t----\t----");
   for (auto* hard : sorted_members(quota["status"]["hard"]))
-    page.line(0, fmt::format("{}\t{}\t{}", hard->key, quantity_text(quota["status"]["used"][hard->key]), quantity_text(hard->value)));
+    page.line(0, fmt::format("{}\t{}\t{}", hard->key, quantity_text(quota["status"]["used"][hard->key]),
+                             quantity_text(hard->value)));
   return page.text();
 }
 

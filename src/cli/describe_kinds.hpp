@@ -11,13 +11,14 @@
 
 namespace cli {
 
-std::string describe_service(const base::Value& service, const base::Array& slices, const base::Array* events, base::Time now);
+std::string describe_service(const base::Value& service, const base::Array& slices, const base::Array* events,
+                             base::Time now);
 std::string describe_endpoints(const base::Value& endpoints, const base::Array* events, base::Time now);
 std::string describe_endpoint_slice(const base::Value& slice, const base::Array* events, base::Time now);
 std::string describe_pod(const base::Value& pod, const base::Array* events, base::Time now);
 // `pods`: those that its selector matches; the ones of other controllers are not counted.
-std::string describe_replication_controller(const base::Value& controller, const base::Array& pods, const base::Array* events,
-                                            base::Time now);
+std::string describe_replication_controller(const base::Value& controller, const base::Array& pods,
+                                            const base::Array* events, base::Time now);
 struct NodeParts {
   base::Result<base::Value> lease;
   const base::Array* pods = nullptr;  // not terminated, on this node; null: not allowed to see them
@@ -25,11 +26,13 @@ struct NodeParts {
 };
 std::string describe_node(const base::Value& node, const NodeParts& parts, base::Time now);
 // `quotas`, `limits` null: the server does not have that kind.
-std::string describe_namespace(const base::Value& namespace_, const base::Array* quotas, const base::Array* limits);
+std::string describe_namespace(const base::Value& namespace_, const base::Array* quotas,
+                               const base::Array* limits);
 std::string describe_config_map(const base::Value& map, const base::Array* events, base::Time now);
 std::string describe_secret(const base::Value& secret);
 // `secrets` of its namespace; null when they cannot be read.
-std::string describe_service_account(const base::Value& account, const base::Array* secrets, const base::Array* events, base::Time now);
+std::string describe_service_account(const base::Value& account, const base::Array* secrets,
+                                     const base::Array* events, base::Time now);
 std::string describe_limit_range(const base::Value& limits);
 std::string describe_resource_quota(const base::Value& quota);
 // Every other kind: its fields, with names made readable.

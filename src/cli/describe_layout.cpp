@@ -12,7 +12,8 @@ struct Line {
 };
 
 size_t code_points(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 std::vector<Line> cut(std::string_view text) {
@@ -72,7 +73,8 @@ std::string escape_terminal(std::string_view text) {
       out += '^';
       out += static_cast<char>(byte ^ 0x40);
     } else if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));  // C1: some terminals take it as ESC
+      out += fmt::format("\\u{:04x}",
+                         static_cast<unsigned char>(text[++i]));  // C1: some terminals take it as ESC
     } else {
       out += text[i];
     }

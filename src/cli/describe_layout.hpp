@@ -1,5 +1,5 @@
-// How `kubectl describe` puts text on the page: lines with levels, whose tab-separated cells become columns. Pure values;
-// one thread each.
+// How `kubectl describe` puts text on the page: lines with levels, whose tab-separated cells become columns.
+// Pure values; one thread each.
 //
 // Source: Go's text/tabwriter (minwidth 0, padding 2, blanks), whose column rule kubectl's output follows.
 #pragma once
@@ -11,12 +11,12 @@
 
 namespace cli {
 
-// A tab ends a cell; what follows a line's last tab belongs to no column. Neighbouring lines that have a cell in a column
-// share its width: the widest cell, counted in code points, and two blanks.
+// A tab ends a cell; what follows a line's last tab belongs to no column. Neighbouring lines that have a cell
+// in a column share its width: the widest cell, counted in code points, and two blanks.
 std::string align_columns(std::string_view text);
 
-// Nothing from the server may move the cursor or colour the terminal: ESC is shown as ^[, CR as \r, other control
-// characters likewise; tabs and newlines stay.
+// Nothing from the server may move the cursor or colour the terminal: ESC is shown as ^[, CR as \r, other
+// control characters likewise; tabs and newlines stay.
 std::string escape_terminal(std::string_view text);
 
 // Text that grows line by line. Two blanks of indentation per level.
@@ -30,8 +30,12 @@ class Page {
     open_ += '\n';
   }
   // "Name:\tvalue"
-  void field(int level, std::string_view name, std::string_view value) { line(level, fmt::format("{}:\t{}", name, value)); }
-  void field(int level, std::string_view name, int64_t value) { field(level, name, fmt::format("{}", value)); }
+  void field(int level, std::string_view name, std::string_view value) {
+    line(level, fmt::format("{}:\t{}", name, value));
+  }
+  void field(int level, std::string_view name, int64_t value) {
+    field(level, name, fmt::format("{}", value));
+  }
   // Columns of what follows have nothing to do with those before.
   void end_columns() {
     done_ += align_columns(open_);

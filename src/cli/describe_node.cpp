@@ -31,13 +31,18 @@ void put_taints(Page& page, const Value& taints) {
   page.put("Taints:");
   Array sorted = taints.as_array();
   if (sorted.empty()) return page.line(0, "\t<none>");
-  auto key = [](const Value& taint) { return fmt::format("{},{}", text_of(taint["effect"]), text_of(taint["key"])); };
+  auto key = [](const Value& taint) {
+    return fmt::format("{},{}", text_of(taint["effect"]), text_of(taint["key"]));
+  };
   std::stable_sort(sorted.begin(), sorted.end(), [&](auto& a, auto& b) { return key(a) < key(b); });
   for (const Value& taint : sorted) {
-    std::string text = text_of(taint["key"]), value = text_of(taint["value"]), effect = text_of(taint["effect"]);
+    std::string text = text_of(taint["key"]), value = text_of(taint["value"]),
+                effect = text_of(taint["effect"]);
     // key=value:effect, key:effect, key=value:, key
-    if (!value.empty()) text += fmt::format("={}:", value);
-    else if (!effect.empty()) text += ":";
+    if (!value.empty())
+      text += fmt::format("={}:", value);
+    else if (!effect.empty())
+      text += ":";
     text += effect;
     page.line(0, "\t" + text);
   }
@@ -48,7 +53,8 @@ void put_lease(Page& page, const base::Result<Value>& lease) {
   const Value& spec = (*lease)["spec"];
   auto time = [](const Value& value) { return value.is_null() ? std::string("<unset>") : local_time(value); };
   page.line(0, "Lease:");
-  page.field(1, "HolderIdentity", spec["holderIdentity"].is_null() ? "<unset>" : text_of(spec["holderIdentity"]));
+  page.field(1, "HolderIdentity",
+             spec["holderIdentity"].is_null() ? "<unset>" : text_of(spec["holderIdentity"]));
   page.field(1, "AcquireTime", time(spec["acquireTime"]));
   page.field(1, "RenewTime", time(spec["renewTime"]));
 }
@@ -58,8 +64,9 @@ void put_conditions(Page& page, const Array& conditions) {
   page.line(0, "Conditions:\n  Type\tStatus\tLastHeartbeatTime\tLastTransitionTime\tReason\tMessage");
   page.line(1, "----\t------\t-----------------\t------------------\t------\t-------");
   for (const Value& one : conditions)
-    page.line(1, fmt::format("{} \t{} \t{} \t{} \t{} \t{}", text_of(one["type"]), text_of(one["status"]), local_time(one["lastHeartbeatTime"]),
-                             local_time(one["lastTransitionTime"]), text_of(one["reason"]), text_of(one["message"])));
+    page.line(1, fmt::format("{} \t{} \t{} \t{} \t{} \t{}", text_of(one["type"]), text_of(one["status"]),
+                             local_time(one["lastHeartbeatTime"]), local_time(one["lastTransitionTime"]),
+                             text_of(one["reason"]), text_of(one["message"])));
 }
 
 void put_amounts(Page& page, std::string_view title, const Value& resources) {
@@ -70,10 +77,16 @@ void put_amounts(Page& page, std::string_view title, const Value& resources) {
 
 void put_system(Page& page, const Value& about) {
   page.line(0, "System Info:");
-  for (auto [title, field] : {std::pair{"Machine ID", "machineID"}, {"System UUID", "systemUUID"}, {"Boot ID", "bootID"},
-                              {"Kernel Version", "kernelVersion"}, {"OS Image", "osImage"}, {"Operating System", "operatingSystem"},
-                              {"Architecture", "architecture"}, {"Container Runtime Version", "containerRuntimeVersion"},
-                              {"Kubelet Version", "kubeletVersion"}, {"Kube-Proxy Version", "kubeProxyVersion"}})
+  for (auto [title, field] : {std::pair{"Machine ID", "machineID"},
+                              {"System UUID", "systemUUID"},
+                              {"Boot ID", "bootID"},
+                              {"Kernel Version", "kernelVersion"},
+                              {"OS Image", "osImage"},
+                              {"Operating System", "operatingSystem"},
+                              {"Architecture", "architecture"},
+                              {"Container Runtime Version", "containerRuntimeVersion"},
+                              {"Kubelet Version", "kubeletVersion"},
+                              {"Kube-Proxy Version", "kubeProxyVersion"}})
     page.field(1, title, text_of(about[field]));
 }
 
@@ -95,15 +108,19 @@ void put_totals(Page& page, const PodResources& totals, const Quantities& alloca
   page.line(1, "Resource\tRequests\tLimits");
   page.line(1, "--------\t--------\t------");
   auto put_share = [&](const std::string& name) {
-    page.line(1, fmt::format("{}\t{}\t{}", name, share(name, totals.requests, allocatable), share(name, totals.limits, allocatable)));
+    page.line(1, fmt::format("{}\t{}\t{}", name, share(name, totals.requests, allocatable),
+                             share(name, totals.limits, allocatable)));
   };
   for (const char* name : {"cpu", "memory", "ephemeral-storage"}) put_share(name);
   for (auto& [name, quantity] : allocatable) {
     if (name.starts_with("hugepages-")) put_share(name);
   }
   for (auto& [name, quantity] : allocatable) {
-    if (name == "cpu" || name == "memory" || name == "ephemeral-storage" || name == "pods" || name.starts_with("hugepages-")) continue;
-    page.line(1, fmt::format("{}\t{}\t{}", name, amount(totals.requests, name).text(), amount(totals.limits, name).text()));
+    if (name == "cpu" || name == "memory" || name == "ephemeral-storage" || name == "pods" ||
+        name.starts_with("hugepages-"))
+      continue;
+    page.line(1, fmt::format("{}\t{}\t{}", name, amount(totals.requests, name).text(),
+                             amount(totals.limits, name).text()));
   }
 }
 
@@ -116,17 +133,19 @@ void add(Quantities& to, const Quantities& more) {
 
 void put_pods(Page& page, const Value& node, const Array& pods, base::Time now) {
   const Value& status = node["status"];
-  Quantities allocatable = read_quantities(status["allocatable"].as_object().empty() ? status["capacity"] : status["allocatable"]);
+  Quantities allocatable =
+      read_quantities(status["allocatable"].as_object().empty() ? status["capacity"] : status["allocatable"]);
   page.field(0, "Non-terminated Pods", fmt::format("({} in total)", pods.size()));
   page.line(1, "Namespace\tName\t\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge");
   page.line(1, "---------\t----\t\t------------\t----------\t---------------\t-------------\t---");
   PodResources totals;
   for (const Value& pod : pods) {
     PodResources own = resources_of_pod(pod);
-    page.line(1, fmt::format("{}\t{}\t\t{}\t{}\t{}\t{}\t{}", api::namespace_of(pod), api::name_of(pod),
-                             share("cpu", own.requests, allocatable), share("cpu", own.limits, allocatable),
-                             share("memory", own.requests, allocatable), share("memory", own.limits, allocatable),
-                             since(pod["metadata"]["creationTimestamp"], now)));
+    page.line(
+        1, fmt::format("{}\t{}\t\t{}\t{}\t{}\t{}\t{}", api::namespace_of(pod), api::name_of(pod),
+                       share("cpu", own.requests, allocatable), share("cpu", own.limits, allocatable),
+                       share("memory", own.requests, allocatable), share("memory", own.limits, allocatable),
+                       since(pod["metadata"]["creationTimestamp"], now)));
     add(totals.requests, own.requests);
     add(totals.limits, own.limits);
   }
@@ -149,7 +168,8 @@ std::string describe_node(const Value& node, const NodeParts& parts, base::Time 
   put_lease(page, parts.lease);
   put_conditions(page, status["conditions"].as_array());
   page.line(0, "Addresses:");
-  for (const Value& address : status["addresses"].as_array()) page.field(1, text_of(address["type"]), text_of(address["address"]));
+  for (const Value& address : status["addresses"].as_array())
+    page.field(1, text_of(address["type"]), text_of(address["address"]));
   put_amounts(page, "Capacity:", status["capacity"]);
   put_amounts(page, "Allocatable:", status["allocatable"]);
   put_system(page, status["nodeInfo"]);

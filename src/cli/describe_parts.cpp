@@ -28,7 +28,9 @@ std::vector<std::string> string_list(const Value& array) {
   return out;
 }
 
-std::string joined(const Value& array, std::string_view separator) { return base::join(string_list(array), separator); }
+std::string joined(const Value& array, std::string_view separator) {
+  return base::join(string_list(array), separator);
+}
 
 std::string text_of(const Value& value) {
   if (auto* s = value.if_string()) return *s;
@@ -51,11 +53,14 @@ std::string local_time(const Value& time) {
   std::tm parts{};
   localtime_r(&seconds, &parts);
   // Not strftime: its names follow the locale.
-  static constexpr std::string_view kDays = "SunMonTueWedThuFriSat", kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  static constexpr std::string_view kDays = "SunMonTueWedThuFriSat",
+                                    kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
   long minutes = parts.tm_gmtoff / 60;
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}", kDays.substr(static_cast<size_t>(parts.tm_wday) * 3, 3),
-                     parts.tm_mday, kMonths.substr(static_cast<size_t>(parts.tm_mon) * 3, 3), parts.tm_year + 1900, parts.tm_hour,
-                     parts.tm_min, parts.tm_sec, minutes < 0 ? '-' : '+', std::abs(minutes) / 60, std::abs(minutes) % 60);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}{:02}{:02}",
+                     kDays.substr(static_cast<size_t>(parts.tm_wday) * 3, 3), parts.tm_mday,
+                     kMonths.substr(static_cast<size_t>(parts.tm_mon) * 3, 3), parts.tm_year + 1900,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec, minutes < 0 ? '-' : '+',
+                     std::abs(minutes) / 60, std::abs(minutes) % 60);
 }
 
 std::string since(const Value& time, base::Time now) {
@@ -76,7 +81,8 @@ std::string controller_text(const Value& object) {
 
 std::string labels_text(const Value& labels) {
   std::vector<std::string> pairs;
-  for (auto* label : sorted_members(labels)) pairs.push_back(fmt::format("{}={}", label->key, label->value.as_string()));
+  for (auto* label : sorted_members(labels))
+    pairs.push_back(fmt::format("{}={}", label->key, label->value.as_string()));
   return pairs.empty() ? "<none>" : base::join(pairs, ",");
 }
 
@@ -101,7 +107,8 @@ void put_metadata(Page& page, const Value& object) {
 void put_labels(Page& page, std::string_view title, const Value& labels) {
   page.put(fmt::format("{}:", title));
   if (labels.as_object().empty()) return page.line(0, "\t<none>");
-  for (auto* label : sorted_members(labels)) page.line(0, fmt::format("\t{}={}", label->key, label->value.as_string()));
+  for (auto* label : sorted_members(labels))
+    page.line(0, fmt::format("\t{}={}", label->key, label->value.as_string()));
 }
 
 std::vector<std::string> annotation_lines(const Value& annotations) {
@@ -118,7 +125,8 @@ std::vector<std::string> annotation_lines(const Value& annotations) {
     lines.push_back(member->key + ":");
     for (auto& piece : base::split(value, '\n')) {
       bool cut = piece.size() > kLongest - 2;
-      lines.push_back(fmt::format("  {}{}", std::string_view(piece).substr(0, kLongest - 2), cut ? "..." : ""));
+      lines.push_back(
+          fmt::format("  {}{}", std::string_view(piece).substr(0, kLongest - 2), cut ? "..." : ""));
     }
   }
   return lines;
@@ -135,12 +143,14 @@ void put_tolerations(Page& page, std::string_view title, const Value& toleration
   page.put(fmt::format("{}:", title));
   Array sorted = tolerations.as_array();
   if (sorted.empty()) return page.line(0, "\t<none>");
-  std::stable_sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) { return a["key"].as_string() < b["key"].as_string(); });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](auto& a, auto& b) { return a["key"].as_string() < b["key"].as_string(); });
   for (const Value& toleration : sorted) {
     std::string text = text_of(toleration["key"]);
     if (auto value = toleration["value"].as_string(); !value.empty()) text += fmt::format("={}", value);
     if (auto effect = toleration["effect"].as_string(); !effect.empty()) text += fmt::format(":{}", effect);
-    if (toleration["operator"].as_string() == "Exists" && toleration["value"].as_string().empty()) text += text.empty() ? "op=Exists" : " op=Exists";
+    if (toleration["operator"].as_string() == "Exists" && toleration["value"].as_string().empty())
+      text += text.empty() ? "op=Exists" : " op=Exists";
     if (auto seconds = toleration["tolerationSeconds"].as_int()) text += fmt::format(" for {}s", *seconds);
     page.line(0, "\t" + text);
   }
@@ -149,13 +159,17 @@ void put_tolerations(Page& page, std::string_view title, const Value& toleration
 void put_spread_constraints(Page& page, std::string_view indent, const Value& constraints) {
   Array sorted = constraints.as_array();
   if (sorted.empty()) return;
-  std::stable_sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) { return a["topologyKey"].as_string() < b["topologyKey"].as_string(); });
+  std::stable_sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) {
+    return a["topologyKey"].as_string() < b["topologyKey"].as_string();
+  });
   page.put(fmt::format("{}Topology Spread Constraints:", indent));
   for (size_t i = 0; i < sorted.size(); ++i) {
     const Value& one = sorted[i];
-    page.line(0, fmt::format("{}\t{}:{} when max skew {} is exceeded{}", i ? indent : "", one["topologyKey"].as_string(),
-                             one["whenUnsatisfiable"].as_string(), one["maxSkew"].int_or(0),
-                             one["labelSelector"].is_null() ? "" : " for selector " + selector_text(one["labelSelector"])));
+    page.line(
+        0, fmt::format(
+               "{}\t{}:{} when max skew {} is exceeded{}", i ? indent : "", one["topologyKey"].as_string(),
+               one["whenUnsatisfiable"].as_string(), one["maxSkew"].int_or(0),
+               one["labelSelector"].is_null() ? "" : " for selector " + selector_text(one["labelSelector"])));
   }
 }
 
@@ -172,9 +186,11 @@ namespace {
 std::string event_age(const Value& event, base::Time now) {
   const Value& first = event["eventTime"].as_string().empty() ? event["firstTimestamp"] : event["eventTime"];
   if (const Value& series = event["series"]; series.is_object())
-    return fmt::format("{} (x{} over {})", since(series["lastObservedTime"], now), series["count"].int_or(0), since(first, now));
+    return fmt::format("{} (x{} over {})", since(series["lastObservedTime"], now), series["count"].int_or(0),
+                       since(first, now));
   if (event["count"].int_or(0) > 1)
-    return fmt::format("{} (x{} over {})", since(event["lastTimestamp"], now), event["count"].int_or(0), since(first, now));
+    return fmt::format("{} (x{} over {})", since(event["lastTimestamp"], now), event["count"].int_or(0),
+                       since(first, now));
   return since(first, now);
 }
 
@@ -189,13 +205,15 @@ void put_events(Page& page, const Array* events, base::Time now) {
   };
   std::vector<const Value*> sorted;
   for (const Value& event : *events) sorted.push_back(&event);
-  std::stable_sort(sorted.begin(), sorted.end(), [&](auto* a, auto* b) { return last_seen(a) < last_seen(b); });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](auto* a, auto* b) { return last_seen(a) < last_seen(b); });
   page.line(0, "Events:\n  Type\tReason\tAge\tFrom\tMessage");
   page.line(1, "----\t------\t----\t----\t-------");
   for (const Value* event : sorted) {
-    std::string source = text_or(event->at({"source", "component"}), (*event)["reportingComponent"].as_string());
-    page.line(1, fmt::format("{}\t{}\t{}\t{}\t{}", text_of((*event)["type"]), text_of((*event)["reason"]), event_age(*event, now),
-                             source, base::trim((*event)["message"].as_string())));
+    std::string source =
+        text_or(event->at({"source", "component"}), (*event)["reportingComponent"].as_string());
+    page.line(1, fmt::format("{}\t{}\t{}\t{}\t{}", text_of((*event)["type"]), text_of((*event)["reason"]),
+                             event_age(*event, now), source, base::trim((*event)["message"].as_string())));
   }
 }
 

@@ -1,5 +1,5 @@
-// Pieces that several of describe's texts share: labels, annotations, times, quantities, containers, volumes, events.
-// Pure functions over values; any thread (times are shown in the zone of TZ).
+// Pieces that several of describe's texts share: labels, annotations, times, quantities, containers, volumes,
+// events. Pure functions over values; any thread (times are shown in the zone of TZ).
 #pragma once
 
 #include <map>
@@ -20,7 +20,7 @@ std::vector<std::string> string_list(const base::Value& array);
 std::string joined(const base::Value& array, std::string_view separator);
 // A string, number or boolean as text; `otherwise` when it is null or "".
 std::string text_or(const base::Value& value, std::string_view otherwise);
-std::string text_of(const base::Value& value);  // "" when null
+std::string text_of(const base::Value& value);         // "" when null
 std::string_view bool_text(const base::Value& value);  // "true", "false"
 
 // "Mon, 02 Jan 2006 15:04:05 -0700", local; the year 1 when there is none.
@@ -39,7 +39,8 @@ std::string selector_text(const base::Value& selector);
 void put_name(Page& page, const base::Value& object);
 // `title` with its own indentation, then one label per line.
 void put_labels(Page& page, std::string_view title, const base::Value& labels);
-// "key: value", or "key:" and indented pieces when it is long or has several lines; what `apply` keeps is left out.
+// "key: value", or "key:" and indented pieces when it is long or has several lines; what `apply` keeps is
+// left out.
 std::vector<std::string> annotation_lines(const base::Value& annotations);
 void put_annotations(Page& page, std::string_view title, const base::Value& annotations);
 // Name:, Namespace:, Labels:, Annotations:
@@ -54,11 +55,11 @@ void put_pod_template(Page& page, const base::Value& pod_template);
 void put_events(Page& page, const base::Array* events, base::Time now);
 
 struct ContainerList {
-  std::string_view title;          // "Containers"
+  std::string_view title;  // "Containers"
   const base::Value& containers;
   const base::Value& statuses;
-  const base::Value& pod;          // null in templates: then fieldRefs have no values
-  std::string_view indent;         // "" or "  "
+  const base::Value& pod;   // null in templates: then fieldRefs have no values
+  std::string_view indent;  // "" or "  "
 };
 void put_containers(Page& page, const ContainerList& list);
 

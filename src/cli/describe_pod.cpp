@@ -22,8 +22,10 @@ void put_status(Page& page, const Value& pod, base::Time now) {
   const Value& status = pod["status"];
   auto phase = status["phase"].as_string();
   if (api::is_being_deleted(pod) && phase != "Failed" && phase != "Succeeded") {
-    page.field(0, "Status", fmt::format("Terminating (lasts {})", since(pod["metadata"]["deletionTimestamp"], now)));
-    page.field(0, "Termination Grace Period", fmt::format("{}s", api::deletion_grace_seconds_of(pod).value_or(0)));
+    page.field(0, "Status",
+               fmt::format("Terminating (lasts {})", since(pod["metadata"]["deletionTimestamp"], now)));
+    page.field(0, "Termination Grace Period",
+               fmt::format("{}s", api::deletion_grace_seconds_of(pod).value_or(0)));
   } else {
     page.field(0, "Status", phase);
   }
@@ -43,11 +45,14 @@ void put_conditions(Page& page, const Value& pod) {
   const Array& gates = pod["spec"]["readinessGates"].as_array();
   if (!gates.empty()) page.line(0, "Readiness Gates:\n  Type\tStatus");
   for (const Value& gate : gates) {
-    auto found = std::find_if(conditions.begin(), conditions.end(), [&](auto& c) { return c["type"] == gate["conditionType"]; });
-    page.line(1, fmt::format("{} \t{} ", text_of(gate["conditionType"]), found == conditions.end() ? "<none>" : text_of((*found)["status"])));
+    auto found = std::find_if(conditions.begin(), conditions.end(),
+                              [&](auto& c) { return c["type"] == gate["conditionType"]; });
+    page.line(1, fmt::format("{} \t{} ", text_of(gate["conditionType"]),
+                             found == conditions.end() ? "<none>" : text_of((*found)["status"])));
   }
   if (!conditions.empty()) page.line(0, "Conditions:\n  Type\tStatus");
-  for (const Value& condition : conditions) page.line(1, fmt::format("{} \t{} ", text_of(condition["type"]), text_of(condition["status"])));
+  for (const Value& condition : conditions)
+    page.line(1, fmt::format("{} \t{} ", text_of(condition["type"]), text_of(condition["status"])));
 }
 
 void add(Quantities& to, const Quantities& more) {
@@ -119,7 +124,8 @@ PodResources resources_of_pod(const Value& pod) {
   add(out.requests, overhead);
   out.limits = sum_up(spec, [](const Value& c) { return read_quantities(c["resources"]["limits"]); });
   for (auto& [name, quantity] : overhead) {
-    if (auto it = out.limits.find(name); it != out.limits.end() && it->second != Quantity()) it->second = it->second + quantity;
+    if (auto it = out.limits.find(name); it != out.limits.end() && it->second != Quantity())
+      it->second = it->second + quantity;
   }
   return out;
 }
@@ -131,7 +137,9 @@ std::string qos_class(const Value& pod) {
   auto take = [&](const Value& resources) {
     auto counted = [&](const char* field) {
       Quantities all = read_quantities(resources[field]);
-      std::erase_if(all, [](auto& item) { return (item.first != "cpu" && item.first != "memory") || !(item.second > Quantity()); });
+      std::erase_if(all, [](auto& item) {
+        return (item.first != "cpu" && item.first != "memory") || !(item.second > Quantity());
+      });
       return all;
     };
     add(requests, counted("requests"));
@@ -167,20 +175,24 @@ std::string describe_pod(const Value& pod, const Array* events, base::Time now) 
   put_status(page, pod, now);
   if (const Value& profile = spec["securityContext"]["seccompProfile"]; profile.is_object()) {
     page.field(0, "SeccompProfile", text_of(profile["type"]));
-    if (profile["type"].as_string() == "Localhost") page.field(0, "LocalhostProfile", text_of(profile["localhostProfile"]));
+    if (profile["type"].as_string() == "Localhost")
+      page.field(0, "LocalhostProfile", text_of(profile["localhostProfile"]));
   }
   put_addresses(page, status);
-  if (std::string controller = controller_text(pod); !controller.empty()) page.field(0, "Controlled By", controller);
+  if (std::string controller = controller_text(pod); !controller.empty())
+    page.field(0, "Controlled By", controller);
   put_if_any(page, "NominatedNodeName", status["nominatedNodeName"]);
   if (spec["resources"].is_object()) {
     page.line(0, "Resources:");
     put_resources(page, 1, spec["resources"]);
   }
   if (!spec["initContainers"].as_array().empty())
-    put_containers(page, {"Init Containers", spec["initContainers"], status["initContainerStatuses"], pod, ""});
+    put_containers(page,
+                   {"Init Containers", spec["initContainers"], status["initContainerStatuses"], pod, ""});
   put_containers(page, {"Containers", spec["containers"], status["containerStatuses"], pod, ""});
   if (!spec["ephemeralContainers"].as_array().empty())
-    put_containers(page, {"Ephemeral Containers", spec["ephemeralContainers"], status["ephemeralContainerStatuses"], pod, ""});
+    put_containers(page, {"Ephemeral Containers", spec["ephemeralContainers"],
+                          status["ephemeralContainerStatuses"], pod, ""});
   put_conditions(page, pod);
   put_volumes(page, "", spec["volumes"]);
   page.field(0, "QoS Class", qos_class(pod));
@@ -197,18 +209,23 @@ void put_pod_template(Page& page, const Value& pod_template) {
   page.line(0, "Pod Template:");
   if (pod_template.is_null()) return page.put("  <unset>");
   put_labels(page, "  Labels", api::labels_of(pod_template));
-  if (!api::annotations_of(pod_template).as_object().empty()) put_annotations(page, "  Annotations", api::annotations_of(pod_template));
-  if (std::string account = text_of(spec["serviceAccountName"]); !account.empty()) page.field(1, "Service Account", account);
-  if (!spec["initContainers"].as_array().empty()) put_containers(page, {"Init Containers", spec["initContainers"], none, none, "  "});
+  if (!api::annotations_of(pod_template).as_object().empty())
+    put_annotations(page, "  Annotations", api::annotations_of(pod_template));
+  if (std::string account = text_of(spec["serviceAccountName"]); !account.empty())
+    page.field(1, "Service Account", account);
+  if (!spec["initContainers"].as_array().empty())
+    put_containers(page, {"Init Containers", spec["initContainers"], none, none, "  "});
   put_containers(page, {"Containers", spec["containers"], none, none, "  "});
   put_volumes(page, "  ", spec["volumes"]);
   put_spread_constraints(page, "  ", spec["topologySpreadConstraints"]);
-  if (std::string name = text_of(spec["priorityClassName"]); !name.empty()) page.field(1, "Priority Class Name", name);
+  if (std::string name = text_of(spec["priorityClassName"]); !name.empty())
+    page.field(1, "Priority Class Name", name);
   put_labels(page, "  Node-Selectors", spec["nodeSelector"]);
   put_tolerations(page, "  Tolerations", spec["tolerations"]);
 }
 
-std::string describe_replication_controller(const Value& controller, const Array& pods, const Array* events, base::Time now) {
+std::string describe_replication_controller(const Value& controller, const Array& pods, const Array* events,
+                                            base::Time now) {
   Page page;
   const Value& spec = controller["spec"];
   int running = 0, waiting = 0, succeeded = 0, failed = 0;
@@ -224,12 +241,18 @@ std::string describe_replication_controller(const Value& controller, const Array
   page.field(0, "Selector", labels_text(spec["selector"]));
   put_labels(page, "Labels", api::labels_of(controller));
   put_annotations(page, "Annotations", api::annotations_of(controller));
-  page.field(0, "Replicas", fmt::format("{} current / {} desired", controller["status"]["replicas"].int_or(0), spec["replicas"].int_or(0)));
-  page.field(0, "Pods Status", fmt::format("{} Running / {} Waiting / {} Succeeded / {} Failed", running, waiting, succeeded, failed));
+  page.field(0, "Replicas",
+             fmt::format("{} current / {} desired", controller["status"]["replicas"].int_or(0),
+                         spec["replicas"].int_or(0)));
+  page.field(
+      0, "Pods Status",
+      fmt::format("{} Running / {} Waiting / {} Succeeded / {} Failed", running, waiting, succeeded, failed));
   put_pod_template(page, spec["template"]);
   const Array& conditions = controller["status"]["conditions"].as_array();
   if (!conditions.empty()) page.line(0, "Conditions:\n  Type\tStatus\tReason\n  ----\t------\t------");
-  for (const Value& one : conditions) page.line(1, fmt::format("{} \t{}\t{}", text_of(one["type"]), text_of(one["status"]), text_of(one["reason"])));
+  for (const Value& one : conditions)
+    page.line(
+        1, fmt::format("{} \t{}\t{}", text_of(one["type"]), text_of(one["status"]), text_of(one["reason"])));
   put_events(page, events, now);
   return page.text();
 }

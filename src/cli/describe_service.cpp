@@ -11,7 +11,8 @@ using base::Array;
 using base::Value;
 
 std::string host_port(std::string_view host, int64_t port) {
-  return host.find(':') == std::string_view::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string_view::npos ? fmt::format("{}:{}", host, port)
+                                                  : fmt::format("[{}]:{}", host, port);
 }
 
 bool is_ready(const Value& endpoint) { return endpoint.at({"conditions", "ready"}).as_bool(true); }
@@ -48,8 +49,10 @@ std::string ingress_text(const Value& ingress) {
   std::vector<std::string> all;
   for (const Value& one : ingress.as_array()) {
     std::string text = text_of(one["ip"]);
-    if (text.empty()) text = text_of(one["hostname"]);
-    else if (one["ipMode"].is_string()) text += fmt::format(" ({})", one["ipMode"].as_string());
+    if (text.empty())
+      text = text_of(one["hostname"]);
+    else if (one["ipMode"].is_string())
+      text += fmt::format(" ({})", one["ipMode"].as_string());
     all.push_back(text);
   }
   return base::join(all, ", ");
@@ -65,7 +68,8 @@ void put_ports(Page& page, const Value& service, const Array& slices) {
     page.field(0, "Port", fmt::format("{}\t{}/{}", name, port["port"].int_or(0), protocol));
     std::string target = port["targetPort"].is_null() ? "0" : text_of(port["targetPort"]);
     page.field(0, "TargetPort", fmt::format("{}/{}", target, protocol));
-    if (port["nodePort"].int_or(0)) page.field(0, "NodePort", fmt::format("{}\t{}/{}", name, port["nodePort"].int_or(0), protocol));
+    if (port["nodePort"].int_or(0))
+      page.field(0, "NodePort", fmt::format("{}\t{}/{}", name, port["nodePort"].int_or(0), protocol));
     page.field(0, "Endpoints", endpoints_text(slices, port["name"].as_string()));
   }
 }
@@ -74,7 +78,8 @@ void put_port_table(Page& page, int level, const Value& ports) {
   page.line(level, "Name\tPort\tProtocol");
   page.line(level, "----\t----\t--------");
   for (const Value& port : ports.as_array())
-    page.line(level, fmt::format("{}\t{}\t{}", text_or(port["name"], "<unset>"), text_or(port["port"], "<unset>"), text_of(port["protocol"])));
+    page.line(level, fmt::format("{}\t{}\t{}", text_or(port["name"], "<unset>"),
+                                 text_or(port["port"], "<unset>"), text_of(port["protocol"])));
 }
 
 std::string addresses_text(const Value& addresses) {

@@ -46,9 +46,13 @@ TEST(AlignColumns, ALineWithoutThatCellEndsTheColumn) {
 }
 
 TEST(AlignColumns, IndentationIsPartOfTheFirstCell) {
-  EXPECT_EQ(align_columns("IPs:\n  IP:\t1.1.1.1\nControlled By:\tRC/x\n"), "IPs:\n  IP:           1.1.1.1\nControlled By:  RC/x\n");
-  EXPECT_EQ(align_columns("  kubia:\n    Port:\t80/TCP\n    State:\tRunning\n      Started:\tnow\n    Restart Count:\t0\n"),
-            "  kubia:\n    Port:           80/TCP\n    State:          Running\n      Started:      now\n    Restart Count:  0\n");
+  EXPECT_EQ(align_columns("IPs:\n  IP:\t1.1.1.1\nControlled By:\tRC/x\n"),
+            "IPs:\n  IP:           1.1.1.1\nControlled By:  RC/x\n");
+  EXPECT_EQ(
+      align_columns(
+          "  kubia:\n    Port:\t80/TCP\n    State:\tRunning\n      Started:\tnow\n    Restart Count:\t0\n"),
+      "  kubia:\n    Port:           80/TCP\n    State:          Running\n      Started:      now\n    "
+      "Restart Count:  0\n");
 }
 
 TEST(AlignColumns, EmptyCellsAndCellsOfMoreThanOneByte) {
@@ -64,7 +68,9 @@ TEST(AlignColumns, ManyColumnsTakeNoStack) {
 
 TEST(EscapeTerminal, ControlCharactersAreShown) {
   EXPECT_EQ(escape_terminal("a\x1b[31mb\rc\x07\x7f\td\n"), "a^[[31mb\\rc^G^?\td\n");
-  EXPECT_EQ(escape_terminal("\xc2\x9b" "2J \xc3\xbc \xc2\xa0"), "\\u009b2J \xc3\xbc \xc2\xa0");
+  EXPECT_EQ(escape_terminal("\xc2\x9b"
+                            "2J \xc3\xbc \xc2\xa0"),
+            "\\u009b2J \xc3\xbc \xc2\xa0");
 }
 
 TEST(Page, EndColumnsSeparatesWhatComesBefore) {
@@ -83,11 +89,13 @@ TEST(DescribeParts, TimesAreLocal) {
 
 TEST(DescribeParts, AnnotationsAreCutAndTheAppliedConfigurationIsLeftOut) {
   Page page;
-  Value annotations = json(R"({"kubectl.kubernetes.io/last-applied-configuration":"{}","b":"1","multi":"x\ny\n"})");
+  Value annotations =
+      json(R"({"kubectl.kubernetes.io/last-applied-configuration":"{}","b":"1","multi":"x\ny\n"})");
   annotations.object().set("a", std::string(200, 'x'));
   put_annotations(page, "Annotations", annotations);
-  EXPECT_EQ(page.text(), "Annotations:  a:\n                " + std::string(138, 'x') +
-                             "...\n              b: 1\n              multi:\n                x\n                y\n");
+  EXPECT_EQ(page.text(),
+            "Annotations:  a:\n                " + std::string(138, 'x') +
+                "...\n              b: 1\n              multi:\n                x\n                y\n");
 }
 
 TEST(DescribeParts, EventsByLastTimeWithAges) {
@@ -122,18 +130,24 @@ TEST(DescribeParts, ResourcesOfAPodWithInitContainersAndOverhead) {
 
 TEST(DescribeParts, QosClasses) {
   EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{}]}})")), "BestEffort");
-  EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}]}})")),
+  EXPECT_EQ(
+      qos_class(json(
+          R"({"spec":{"containers":[{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}]}})")),
+      "Guaranteed");
+  EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{"resources":{"requests":{"cpu":"1"}}},{}]}})")),
+            "Burstable");
+  EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{}]},"status":{"qosClass":"Guaranteed"}})")),
             "Guaranteed");
-  EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{"resources":{"requests":{"cpu":"1"}}},{}]}})")), "Burstable");
-  EXPECT_EQ(qos_class(json(R"({"spec":{"containers":[{}]},"status":{"qosClass":"Guaranteed"}})")), "Guaranteed");
 }
 
 TEST(DescribeService, EndpointsThreeAndHowManyMore) {
-  Value service = json(R"({"kind":"Service","metadata":{"name":"kubia","namespace":"default"},"spec":{"type":"NodePort",
+  Value service =
+      json(R"({"kind":"Service","metadata":{"name":"kubia","namespace":"default"},"spec":{"type":"NodePort",
     "selector":{"app":"kubia"},"ipFamilyPolicy":"SingleStack","ipFamilies":["IPv4"],"clusterIP":"10.96.3.7","clusterIPs":["10.96.3.7"],
     "ports":[{"name":"http","port":80,"targetPort":"web","protocol":"TCP","nodePort":30123}],"sessionAffinity":"None",
     "externalTrafficPolicy":"Cluster","internalTrafficPolicy":"Cluster"}})");
-  Value slices = json(R"([{"ports":[{"name":"http","port":8080},{"name":"other","port":1}],"endpoints":[{"addresses":["10.0.0.1"]},
+  Value slices = json(
+      R"([{"ports":[{"name":"http","port":8080},{"name":"other","port":1}],"endpoints":[{"addresses":["10.0.0.1"]},
     {"addresses":["10.0.0.2"],"conditions":{"ready":false}},{"addresses":["fd00::3"],"conditions":{"ready":true}},
     {"addresses":["10.0.0.4"]},{"addresses":["10.0.0.5"]}]}])");
   EXPECT_EQ(describe_service(service, slices.as_array(), &Value().as_array(), kNow),
@@ -158,17 +172,21 @@ TEST(DescribeService, EndpointsThreeAndHowManyMore) {
 }
 
 TEST(DescribeService, ExternalNameHasNoEndpoints) {
-  Value service = json(R"({"metadata":{"name":"x","namespace":"d"},"spec":{"type":"ExternalName","externalName":"api.somecompany.com",
+  Value service = json(
+      R"({"metadata":{"name":"x","namespace":"d"},"spec":{"type":"ExternalName","externalName":"api.somecompany.com",
     "sessionAffinity":"None"}})");
   EXPECT_EQ(describe_service(service, {}, nullptr, kNow),
-            "Name:              x\nNamespace:         d\nLabels:            <none>\nAnnotations:       <none>\nSelector:          <none>\n"
-            "Type:              ExternalName\nIP Families:       <none>\nIP:                \nIPs:               <none>\n"
+            "Name:              x\nNamespace:         d\nLabels:            <none>\nAnnotations:       "
+            "<none>\nSelector:          <none>\n"
+            "Type:              ExternalName\nIP Families:       <none>\nIP:                \nIPs:           "
+            "    <none>\n"
             "External Name:     api.somecompany.com\nSession Affinity:  None\n");
 }
 
 TEST(DescribePod, RunningWithARestart) {
   InZone zone("UTC");
-  Value pod = json(R"({"kind":"Pod","metadata":{"name":"kubia-0","namespace":"default","labels":{"app":"kubia"},
+  Value pod =
+      json(R"({"kind":"Pod","metadata":{"name":"kubia-0","namespace":"default","labels":{"app":"kubia"},
      "ownerReferences":[{"kind":"ReplicationController","name":"kubia","uid":"u","controller":true}]},
     "spec":{"nodeName":"n1","priority":0,"serviceAccountName":"default","containers":[{"name":"kubia","image":"luksa/kubia",
       "ports":[{"containerPort":8080,"protocol":"TCP"}],"readinessProbe":{"exec":{"command":["ls","/var/ready"]},"timeoutSeconds":1,
@@ -229,16 +247,21 @@ TEST(DescribePod, RunningWithARestart) {
 }
 
 TEST(DescribePod, ADeletedPodTerminates) {
-  Value pod = json(R"({"metadata":{"name":"p","namespace":"d","deletionTimestamp":"2026-11-22T11:59:40Z","deletionGracePeriodSeconds":30},
+  Value pod = json(
+      R"({"metadata":{"name":"p","namespace":"d","deletionTimestamp":"2026-11-22T11:59:40Z","deletionGracePeriodSeconds":30},
     "spec":{"containers":[]},"status":{"phase":"Running"}})");
   std::string text = describe_pod(pod, nullptr, kNow);
-  EXPECT_NE(text.find("Status:                    Terminating (lasts 20s)\nTermination Grace Period:  30s\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("Status:                    Terminating (lasts 20s)\nTermination Grace Period:  30s\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST(DescribeReplicationController, CountsOnlyItsOwnPods) {
-  Value controller = json(R"({"metadata":{"name":"kubia","namespace":"d","uid":"u1"},"spec":{"replicas":3,"selector":{"app":"kubia"},
+  Value controller = json(
+      R"({"metadata":{"name":"kubia","namespace":"d","uid":"u1"},"spec":{"replicas":3,"selector":{"app":"kubia"},
     "template":{"metadata":{"labels":{"app":"kubia"}},"spec":{"containers":[{"name":"c","image":"i"}]}}},"status":{"replicas":2}})");
-  Value pods = json(R"([{"metadata":{"ownerReferences":[{"uid":"u1","controller":true}]},"status":{"phase":"Running"}},
+  Value pods =
+      json(R"([{"metadata":{"ownerReferences":[{"uid":"u1","controller":true}]},"status":{"phase":"Running"}},
     {"metadata":{"ownerReferences":[{"uid":"u1","controller":true}]},"status":{"phase":"Pending"}},
     {"metadata":{"ownerReferences":[{"uid":"u2","controller":true}]},"status":{"phase":"Running"}},
     {"metadata":{},"status":{"phase":"Failed"}}])");
@@ -270,37 +293,52 @@ TEST(DescribeNode, SharesOfWhatItCanGive) {
     "spec":{"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]},"status":{"allocatable":{"cpu":"2","memory":"4Gi","pods":"110"}}})");
   Value pods = json(R"([{"metadata":{"name":"p","namespace":"d","creationTimestamp":"2026-11-22T11:59:00Z"},
     "spec":{"containers":[{"resources":{"requests":{"cpu":"250m","memory":"1Gi"}}}]}}])");
-  NodeParts parts{base::fail(base::Reason::not_found, "leases.coordination.k8s.io \"n1\" not found"), &pods.as_array(), nullptr};
+  NodeParts parts{base::fail(base::Reason::not_found, "leases.coordination.k8s.io \"n1\" not found"),
+                  &pods.as_array(), nullptr};
   std::string text = describe_node(node, parts, kNow);
   for (const char* piece :
        {"Roles:              <none>\n", "Taints:             k=v:NoSchedule\n", "Unschedulable:      false\n",
         "Lease:              Failed to get lease: leases.coordination.k8s.io \"n1\" not found\n",
-        "  Namespace                   Name    CPU Requests  CPU Limits  Memory Requests  Memory Limits  Age\n",
-        "  d                           p       250m (12%)    0 (0%)      1Gi (25%)        0 (0%)         60s\n",
+        "  Namespace                   Name    CPU Requests  CPU Limits  Memory Requests  Memory Limits  "
+        "Age\n",
+        "  d                           p       250m (12%)    0 (0%)      1Gi (25%)        0 (0%)         "
+        "60s\n",
         "  cpu                250m (12%)  0 (0%)\n", "  ephemeral-storage  0 (0%)      0 (0%)\n"})
     EXPECT_NE(text.find(piece), std::string::npos) << piece << "\n" << text;
   parts.pods = nullptr;
-  EXPECT_NE(describe_node(node, parts, kNow).find("Pods:                         not authorized\n"), std::string::npos);
+  EXPECT_NE(describe_node(node, parts, kNow).find("Pods:                         not authorized\n"),
+            std::string::npos);
 }
 
 TEST(DescribeConfig, ConfigMapAndSecret) {
-  EXPECT_EQ(describe_config_map(json(R"({"metadata":{"name":"c","namespace":"d"},"data":{"k":"v"},"binaryData":{"b":"AAEC"}})"), nullptr, kNow),
-            "Name:         c\nNamespace:    d\nLabels:       <none>\nAnnotations:  <none>\n\nData\n====\nk:\n----\nv\n\n\nBinaryData\n====\n"
-            "b: 3 bytes\n\n");
-  std::string secret = describe_secret(json(R"({"metadata":{"name":"s","namespace":"d"},"type":"Opaque","data":{"pw":"aGVsbG8="}})"));
-  EXPECT_EQ(secret, "Name:         s\nNamespace:    d\nLabels:       <none>\nAnnotations:  <none>\n\nType:  Opaque\n\nData\n====\npw:  5 bytes\n");
+  EXPECT_EQ(
+      describe_config_map(
+          json(R"({"metadata":{"name":"c","namespace":"d"},"data":{"k":"v"},"binaryData":{"b":"AAEC"}})"),
+          nullptr, kNow),
+      "Name:         c\nNamespace:    d\nLabels:       <none>\nAnnotations:  "
+      "<none>\n\nData\n====\nk:\n----\nv\n\n\nBinaryData\n====\n"
+      "b: 3 bytes\n\n");
+  std::string secret = describe_secret(
+      json(R"({"metadata":{"name":"s","namespace":"d"},"type":"Opaque","data":{"pw":"aGVsbG8="}})"));
+  EXPECT_EQ(secret,
+            "Name:         s\nNamespace:    d\nLabels:       <none>\nAnnotations:  <none>\n\nType:  "
+            "Opaque\n\nData\n====\npw:  5 bytes\n");
 }
 
 TEST(DescribeConfig, ServiceAccountSaysWhichSecretsAreGone) {
-  Value account = json(R"({"metadata":{"name":"a","namespace":"d","uid":"u"},"secrets":[{"name":"gone"},{"name":"here"}]})");
+  Value account = json(
+      R"({"metadata":{"name":"a","namespace":"d","uid":"u"},"secrets":[{"name":"gone"},{"name":"here"}]})");
   Value secrets = json(R"([{"metadata":{"name":"here"},"type":"Opaque"}])");
   std::string text = describe_service_account(account, &secrets.as_array(), nullptr, kNow);
-  EXPECT_NE(text.find("Mountable secrets:   gone (not found)\n                     here\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("Mountable secrets:   gone (not found)\n                     here\n"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(describe_service_account(account, nullptr, nullptr, kNow).find("not found"), std::string::npos);
 }
 
 TEST(DescribeAny, FieldNamesAreMadeReadable) {
-  Value widget = json(R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":"d","managedFields":[{}],"uid":"1"},
+  Value widget = json(
+      R"({"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":"d","managedFields":[{}],"uid":"1"},
     "spec":{"podIPs":["a",[1,null,{"b":true}]],"apiURL":"u","HTTPServer":"x","foo-barBaz":1.50,"with.dot":123456789.25,"big":1e30,"n":null}})");
   EXPECT_EQ(describe_any(widget, nullptr, kNow),
             "Name:         w\n"

@@ -33,51 +33,110 @@ const VolumeField kSecretRef{"SecretRef:", "secretRef", VolumeField::Kind::refer
 const std::vector<VolumeKind>& volume_kinds() {
   using Kind = VolumeField::Kind;
   static const std::vector<VolumeKind> kinds = {
-      {"hostPath", "HostPath (bare host directory volume)", {{"Path:", "path"}, {"HostPathType:", "type", Kind::optional}}},
-      {"gcePersistentDisk", "GCEPersistentDisk (a Persistent Disk resource in Google Compute Engine)",
+      {"hostPath",
+       "HostPath (bare host directory volume)",
+       {{"Path:", "path"}, {"HostPathType:", "type", Kind::optional}}},
+      {"gcePersistentDisk",
+       "GCEPersistentDisk (a Persistent Disk resource in Google Compute Engine)",
        {{"PDName:", "pdName"}, kFsType, {"Partition:", "partition", Kind::number}, kReadOnly}},
-      {"awsElasticBlockStore", "AWSElasticBlockStore (a Persistent Disk resource in AWS)",
+      {"awsElasticBlockStore",
+       "AWSElasticBlockStore (a Persistent Disk resource in AWS)",
        {{"VolumeID:", "volumeID"}, kFsType, {"Partition:", "partition", Kind::number}, kReadOnly}},
-      {"gitRepo", "GitRepo (a volume that is pulled from git when the pod is created)",
+      {"gitRepo",
+       "GitRepo (a volume that is pulled from git when the pod is created)",
        {{"Repository:", "repository"}, {"Revision:", "revision"}}},
       {"secret", "Secret (a volume populated by a Secret)", {{"SecretName:", "secretName"}, kOptional}},
       {"configMap", "ConfigMap (a volume populated by a ConfigMap)", {{"Name:", "name"}, kOptional}},
-      {"nfs", "NFS (an NFS mount that lasts the lifetime of a pod)", {{"Server:", "server"}, {"Path:", "path"}, kReadOnly}},
-      {"iscsi", "ISCSI (an ISCSI Disk resource that is attached to a kubelet's host machine and then exposed to the pod)",
-       {{"TargetPortal:", "targetPortal"}, {"IQN:", "iqn"}, {"Lun:", "lun", Kind::number}, {"ISCSIInterface", "iscsiInterface"},
-        kFsType, kReadOnly, {"Portals:", "portals", Kind::list}, {"DiscoveryCHAPAuth:", "chapAuthDiscovery", Kind::boolean},
-        {"SessionCHAPAuth:", "chapAuthSession", Kind::boolean}, kSecretRef, {"InitiatorName:", "initiatorName", Kind::optional}}},
-      {"glusterfs", "Glusterfs (a Glusterfs mount on the host that shares a pod's lifetime)",
+      {"nfs",
+       "NFS (an NFS mount that lasts the lifetime of a pod)",
+       {{"Server:", "server"}, {"Path:", "path"}, kReadOnly}},
+      {"iscsi",
+       "ISCSI (an ISCSI Disk resource that is attached to a kubelet's host machine and then exposed to the "
+       "pod)",
+       {{"TargetPortal:", "targetPortal"},
+        {"IQN:", "iqn"},
+        {"Lun:", "lun", Kind::number},
+        {"ISCSIInterface", "iscsiInterface"},
+        kFsType,
+        kReadOnly,
+        {"Portals:", "portals", Kind::list},
+        {"DiscoveryCHAPAuth:", "chapAuthDiscovery", Kind::boolean},
+        {"SessionCHAPAuth:", "chapAuthSession", Kind::boolean},
+        kSecretRef,
+        {"InitiatorName:", "initiatorName", Kind::optional}}},
+      {"glusterfs",
+       "Glusterfs (a Glusterfs mount on the host that shares a pod's lifetime)",
        {{"EndpointsName:", "endpoints"}, {"Path:", "path"}, kReadOnly}},
-      {"persistentVolumeClaim", "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
+      {"persistentVolumeClaim",
+       "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
        {{"ClaimName:", "claimName"}, kReadOnly}},
-      {"fc", "FC (a Fibre Channel disk)",
+      {"fc",
+       "FC (a Fibre Channel disk)",
        {{"TargetWWNs:", "targetWWNs", Kind::commas}, {"LUN:", "lun", Kind::optional}, kFsType, kReadOnly}},
-      {"flexVolume", "FlexVolume (a generic volume resource that is provisioned/attached using an exec based plugin)",
+      {"flexVolume",
+       "FlexVolume (a generic volume resource that is provisioned/attached using an exec based plugin)",
        {{"Driver:", "driver"}, kFsType, kSecretRef, kReadOnly, {"Options:", "options", Kind::map}}},
-      {"flocker", "Flocker (a Flocker volume mounted by the Flocker agent)", {{"DatasetName:", "datasetName"}, {"DatasetUUID:", "datasetUUID"}}},
-      {"azureFile", "AzureFile (an Azure File Service mount on the host and bind mount to the pod)",
+      {"flocker",
+       "Flocker (a Flocker volume mounted by the Flocker agent)",
+       {{"DatasetName:", "datasetName"}, {"DatasetUUID:", "datasetUUID"}}},
+      {"azureFile",
+       "AzureFile (an Azure File Service mount on the host and bind mount to the pod)",
        {{"SecretName:", "secretName"}, {"ShareName:", "shareName"}, kReadOnly}},
-      {"scaleIO", "ScaleIO (a persistent volume backed by a block device in ScaleIO)",
-       {{"Gateway:", "gateway"}, {"System:", "system"}, {"Protection Domain:", "protectionDomain"}, {"Storage Pool:", "storagePool"},
-        {"Storage Mode:", "storageMode"}, {"VolumeName:", "volumeName"}, kFsType, kReadOnly}},
-      {"storageos", "StorageOS (a StorageOS Persistent Disk resource)",
+      {"scaleIO",
+       "ScaleIO (a persistent volume backed by a block device in ScaleIO)",
+       {{"Gateway:", "gateway"},
+        {"System:", "system"},
+        {"Protection Domain:", "protectionDomain"},
+        {"Storage Pool:", "storagePool"},
+        {"Storage Mode:", "storageMode"},
+        {"VolumeName:", "volumeName"},
+        kFsType,
+        kReadOnly}},
+      {"storageos",
+       "StorageOS (a StorageOS Persistent Disk resource)",
        {{"VolumeName:", "volumeName"}, {"VolumeNamespace:", "volumeNamespace"}, kFsType, kReadOnly}},
-      {"rbd", "RBD (a Rados Block Device mount on the host that shares a pod's lifetime)",
-       {{"CephMonitors:", "monitors", Kind::list}, {"RBDImage:", "image"}, kFsType, {"RBDPool:", "pool"}, {"RadosUser:", "user"},
-        {"Keyring:", "keyring"}, kSecretRef, kReadOnly}},
-      {"quobyte", "Quobyte (a Quobyte mount on the host that shares a pod's lifetime)",
+      {"rbd",
+       "RBD (a Rados Block Device mount on the host that shares a pod's lifetime)",
+       {{"CephMonitors:", "monitors", Kind::list},
+        {"RBDImage:", "image"},
+        kFsType,
+        {"RBDPool:", "pool"},
+        {"RadosUser:", "user"},
+        {"Keyring:", "keyring"},
+        kSecretRef,
+        kReadOnly}},
+      {"quobyte",
+       "Quobyte (a Quobyte mount on the host that shares a pod's lifetime)",
        {{"Registry:", "registry"}, {"Volume:", "volume"}, kReadOnly}},
-      {"azureDisk", "AzureDisk (an Azure Data Disk mount on the host and bind mount to the pod)",
-       {{"DiskName:", "diskName"}, {"DiskURI:", "diskURI"}, {"Kind: ", "kind"}, kFsType, {"CachingMode:", "cachingMode"}, kReadOnly}},
-      {"vsphereVolume", "vSphereVolume (a Persistent Disk resource in vSphere)",
+      {"azureDisk",
+       "AzureDisk (an Azure Data Disk mount on the host and bind mount to the pod)",
+       {{"DiskName:", "diskName"},
+        {"DiskURI:", "diskURI"},
+        {"Kind: ", "kind"},
+        kFsType,
+        {"CachingMode:", "cachingMode"},
+        kReadOnly}},
+      {"vsphereVolume",
+       "vSphereVolume (a Persistent Disk resource in vSphere)",
        {{"VolumePath:", "volumePath"}, kFsType, {"StoragePolicyName:", "storagePolicyName"}}},
-      {"cinder", "Cinder (a Persistent Disk resource in OpenStack)", {{"VolumeID:", "volumeID"}, kFsType, kReadOnly, kSecretRef}},
-      {"photonPersistentDisk", "PhotonPersistentDisk (a Persistent Disk resource in photon platform)", {{"PdID:", "pdID"}, kFsType}},
+      {"cinder",
+       "Cinder (a Persistent Disk resource in OpenStack)",
+       {{"VolumeID:", "volumeID"}, kFsType, kReadOnly, kSecretRef}},
+      {"photonPersistentDisk",
+       "PhotonPersistentDisk (a Persistent Disk resource in photon platform)",
+       {{"PdID:", "pdID"}, kFsType}},
       {"portworxVolume", "PortworxVolume (a Portworx Volume resource)", {{"VolumeID:", "volumeID"}}},
-      {"cephfs", "CephFS (a CephFS mount on the host that shares a pod's lifetime)",
-       {{"Monitors:", "monitors", Kind::list}, {"Path:", "path"}, {"User:", "user"}, {"SecretFile:", "secretFile"}, kSecretRef, kReadOnly}},
-      {"image", "Image (a container image or OCI artifact)", {{"Reference:", "reference"}, {"PullPolicy:", "pullPolicy"}}},
+      {"cephfs",
+       "CephFS (a CephFS mount on the host that shares a pod's lifetime)",
+       {{"Monitors:", "monitors", Kind::list},
+        {"Path:", "path"},
+        {"User:", "user"},
+        {"SecretFile:", "secretFile"},
+        kSecretRef,
+        kReadOnly}},
+      {"image",
+       "Image (a container image or OCI artifact)",
+       {{"Reference:", "reference"}, {"PullPolicy:", "pullPolicy"}}},
   };
   return kinds;
 }
@@ -85,20 +144,30 @@ const std::vector<VolumeKind>& volume_kinds() {
 // As Go prints a map of strings.
 std::string map_text(const Value& map) {
   std::vector<std::string> items;
-  for (auto* member : sorted_members(map)) items.push_back(fmt::format("{}:{}", member->key, member->value.as_string()));
+  for (auto* member : sorted_members(map))
+    items.push_back(fmt::format("{}:{}", member->key, member->value.as_string()));
   return fmt::format("map[{}]", base::join(items, " "));
 }
 
 std::string field_text(const Value& value, VolumeField::Kind kind) {
   switch (kind) {
-    case VolumeField::Kind::text: return text_of(value);
-    case VolumeField::Kind::number: return text_or(value, "0");
-    case VolumeField::Kind::boolean: return std::string(bool_text(value));
-    case VolumeField::Kind::list: return fmt::format("[{}]", joined(value, " "));
-    case VolumeField::Kind::commas: return joined(value, ", ");
-    case VolumeField::Kind::map: return map_text(value);
-    case VolumeField::Kind::optional: return value.is_null() ? "<none>" : text_of(value);
-    case VolumeField::Kind::reference: return value.is_null() ? "nil" : fmt::format("&LocalObjectReference{{Name:{},}}", text_of(value["name"]));
+    case VolumeField::Kind::text:
+      return text_of(value);
+    case VolumeField::Kind::number:
+      return text_or(value, "0");
+    case VolumeField::Kind::boolean:
+      return std::string(bool_text(value));
+    case VolumeField::Kind::list:
+      return fmt::format("[{}]", joined(value, " "));
+    case VolumeField::Kind::commas:
+      return joined(value, ", ");
+    case VolumeField::Kind::map:
+      return map_text(value);
+    case VolumeField::Kind::optional:
+      return value.is_null() ? "<none>" : text_of(value);
+    case VolumeField::Kind::reference:
+      return value.is_null() ? "nil"
+                             : fmt::format("&LocalObjectReference{{Name:{},}}", text_of(value["name"]));
   }
   return "";
 }
@@ -113,8 +182,10 @@ void put_empty_dir(Page& page, const Value& source) {
 void put_downward(Page& page, const Value& source) {
   page.line(2, "Type:\tDownwardAPI (a volume populated by information about the pod)\n    Items:");
   for (const Value& item : source["items"].as_array()) {
-    if (const Value& ref = item["fieldRef"]; ref.is_object()) page.line(3, fmt::format("{} -> {}", text_of(ref["fieldPath"]), text_of(item["path"])));
-    if (const Value& ref = item["resourceFieldRef"]; ref.is_object()) page.line(3, fmt::format("{} -> {}", text_of(ref["resource"]), text_of(item["path"])));
+    if (const Value& ref = item["fieldRef"]; ref.is_object())
+      page.line(3, fmt::format("{} -> {}", text_of(ref["fieldPath"]), text_of(item["path"])));
+    if (const Value& ref = item["resourceFieldRef"]; ref.is_object())
+      page.line(3, fmt::format("{} -> {}", text_of(ref["resource"]), text_of(item["path"])));
   }
 }
 
@@ -151,8 +222,10 @@ void put_csi(Page& page, const Value& source) {
   }
 }
 
-// kubectl's nested writer indents every piece of a line anew, so that these values stand four blanks to the right.
-void put_nested(Page& page, std::string_view title, std::string_view next, const std::vector<std::string>& lines) {
+// kubectl's nested writer indents every piece of a line anew, so that these values stand four blanks to the
+// right.
+void put_nested(Page& page, std::string_view title, std::string_view next,
+                const std::vector<std::string>& lines) {
   page.put(fmt::format("    {}:", title));
   if (lines.empty()) page.line(0, "\t    <none>");
   for (size_t i = 0; i < lines.size(); ++i)
@@ -160,14 +233,17 @@ void put_nested(Page& page, std::string_view title, std::string_view next, const
 }
 
 void put_claim_template(Page& page, const Value& claim) {
-  page.line(2, "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)");
+  page.line(2,
+            "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with "
+            "the pod)");
   if (!claim.is_object()) return;
   const Value& spec = claim["spec"];
   std::string beta = text_of(claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"]);
   page.field(2, "StorageClass", beta.empty() ? text_of(spec["storageClassName"]) : beta);
   page.field(2, "Volume", text_of(spec["volumeName"]));
   std::vector<std::string> labels;
-  for (auto* label : sorted_members(claim["metadata"]["labels"])) labels.push_back(fmt::format("{}={}", label->key, label->value.as_string()));
+  for (auto* label : sorted_members(claim["metadata"]["labels"]))
+    labels.push_back(fmt::format("{}={}", label->key, label->value.as_string()));
   put_nested(page, "Labels", "        ", labels);
   put_nested(page, "Annotations", "    ", annotation_lines(claim["metadata"]["annotations"]));
   page.field(2, "Capacity", "");
@@ -186,12 +262,14 @@ void put_source(Page& page, const Value& volume) {
   if (const Value& source = volume["downwardAPI"]; source.is_object()) return put_downward(page, source);
   if (const Value& source = volume["projected"]; source.is_object()) return put_projected(page, source);
   if (const Value& source = volume["csi"]; source.is_object()) return put_csi(page, source);
-  if (const Value& source = volume["ephemeral"]; source.is_object()) return put_claim_template(page, source["volumeClaimTemplate"]);
+  if (const Value& source = volume["ephemeral"]; source.is_object())
+    return put_claim_template(page, source["volumeClaimTemplate"]);
   for (const VolumeKind& kind : volume_kinds()) {
     const Value& source = volume[kind.name];
     if (!source.is_object()) continue;
     page.field(2, "Type", kind.title);
-    for (const VolumeField& field : kind.fields) page.line(2, fmt::format("{}\t{}", field.label, field_text(source[field.name], field.kind)));
+    for (const VolumeField& field : kind.fields)
+      page.line(2, fmt::format("{}\t{}", field.label, field_text(source[field.name], field.kind)));
     return;
   }
   page.line(1, "<unknown>");
