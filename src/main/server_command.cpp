@@ -167,6 +167,8 @@ void Cluster::stop() {
   if (proxy_) proxy_->stop();
   if (scheduler_) scheduler_->stop();
   for (auto& controller : controllers_) controller->stop();
+  // The server hears of the store's commits until it is gone.
+  api_.reset();
   if (store_) store_->close();
 }
 

@@ -7,11 +7,13 @@
 
 #include <chrono>
 #include <set>
+#include <thread>
 
 #include "base/strings.hpp"
 #include "main/cluster.hpp"
 #include "main/kubeconfig.hpp"
 #include "main/node_network.hpp"
+#include "net/client.hpp"
 #include "net/server.hpp"
 #include "sys/fs.hpp"
 #include "sys/namespaces.hpp"
@@ -22,6 +24,7 @@ namespace {
 
 constexpr int kUsualPort = 6443;
 constexpr int kReadyLimitMs = 60'000;
+constexpr int kAnswerLimitMs = 10'000;
 constexpr int kLastIndex = 250;
 
 // The settings of an earlier `up`, or new ones that clash with no other cluster's.
@@ -122,6 +125,33 @@ base::Result<std::string> write_kubeconfigs(const ClusterPaths& paths, int port,
   return path;
 }
 
+// Whether the running server answers. One that was killed a moment ago still holds its lock, but does not.
+bool answers(const ClusterPaths& paths) {
+  auto settings = read_settings(paths);
+  auto ca = sys::read_file(paths.state_dir + "/pki/ca.crt");
+  if (!settings || !ca) return false;
+  auto http = net::make_http_client({.host = "127.0.0.1", .port = settings->api_port, .ca_pem = *ca,
+                                     .connect_timeout_ms = kAnswerLimitMs, .request_timeout_ms = kAnswerLimitMs});
+  net::Request request;
+  request.method = "GET";
+  request.path = "/readyz";
+  auto response = http->round_trip(std::move(request));
+  return response && response->status == 200;
+}
+
+// True: it runs and answers. False: it does not run (any more).
+base::Result<bool> is_running(const ClusterPaths& paths) {
+  auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kAnswerLimitMs);
+  while (auto pid = running_pid(paths)) {
+    if (answers(paths)) return true;
+    if (std::chrono::steady_clock::now() > end)
+      return base::fail(base::Reason::timeout, fmt::format("cluster \"{}\" runs as process {} but does not answer; see {}, or stop it with: "
+                                                           "sampan down --keep-data --name {}", paths.name, *pid, paths.log_file, paths.name));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
+}
+
 base::Result<void> bring_up(const UpOptions& options) {
   if (::geteuid() != 0)
     return base::fail(base::Reason::forbidden, "network namespaces and containers need root: run sampan up as root");
@@ -130,7 +160,8 @@ base::Result<void> bring_up(const UpOptions& options) {
   CHECK_OK(sys::make_dirs(paths.run_dir, 0755));
   TRY(auto lock, sys::lock_file(paths.lock_file));
   auto start = std::chrono::steady_clock::now();
-  if (running_pid(paths)) {
+  TRY(bool running, is_running(paths));
+  if (running) {
     TRY(auto settings, read_settings(paths));
     TRY(std::string kubeconfig, write_kubeconfigs(paths, settings.api_port, options.kubeconfig));
     fmt::print("Cluster \"{}\" is already running at https://127.0.0.1:{} (kubectl context {} in {})\n", paths.name,

@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
     }
     // Revisions only grow, also over the restart.
     if (auto list = api.list(kConfigMaps)) last_version = base::parse_int(list->at({"metadata", "resourceVersion"}).as_string()).value_or(0);
-    if (wrong.empty() && !api.remove_collection(kConfigMaps, {.label_selector = "test=kill"})) wrong = "cannot delete the round's objects";
+    if (wrong.empty() && !api.remove_collection(kConfigMaps, {}, {.label_selector = "test=kill"})) wrong = "cannot delete the round's objects";
     if (!wrong.empty()) wrong = fmt::format("round {}: {}", round, wrong);
   }
   if (!wrong.empty()) fmt::print("{}\n{}\n", wrong, slurp("/var/lib/sampan/" + kCluster + "/sampan.log"));
