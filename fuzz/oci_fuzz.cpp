@@ -1,6 +1,7 @@
 // links: node
-// The documents of an image come from anywhere: index, manifest, configuration, docker-save's list, names, paths and
-// log lines are parsed from the same bytes, and what was accepted must hold what the parser promises.
+// The documents of an image come from anywhere: index, manifest, configuration, docker-save's list, names,
+// paths and log lines are parsed from the same bytes, and what was accepted must hold what the parser
+// promises.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -41,9 +41,18 @@ class LocalAgent final : public Agent {
         events_(client_, clock, "kubelet", config_.name),
         heartbeat_(config_, client_, clock, *runtime_, images_, facts_),
         streams_(records_, *runtime_, clock, config_.run_dir),
-        sync_({.config = config_, .client = client_, .clock = clock_, .runtime = *runtime_, .images = images_,
-               .ipam = *ipam_, .records = records_, .events = events_, .pods = pods_, .services = services_,
-               .queue = queue_, .facts = facts_,
+        sync_({.config = config_,
+               .client = client_,
+               .clock = clock_,
+               .runtime = *runtime_,
+               .images = images_,
+               .ipam = *ipam_,
+               .records = records_,
+               .events = events_,
+               .pods = pods_,
+               .services = services_,
+               .queue = queue_,
+               .facts = facts_,
                .allocatable = node_capacity(config_, facts_, read_pressure(config_.state_dir))}) {}
   ~LocalAgent() override { stop(); }
 
@@ -66,7 +75,8 @@ class LocalAgent final : public Agent {
       if (before && after && before->metadata.uid == after->metadata.uid && before->spec == after->spec &&
           before->metadata.deletion_timestamp == after->metadata.deletion_timestamp &&
           before->metadata.deletion_grace_period_seconds == after->metadata.deletion_grace_period_seconds &&
-          before->metadata.labels == after->metadata.labels && before->metadata.annotations == after->metadata.annotations) {
+          before->metadata.labels == after->metadata.labels &&
+          before->metadata.annotations == after->metadata.annotations) {
         return;
       }
       queue_.add(key);
@@ -155,7 +165,8 @@ base::Result<void> prepare_folders(const Config& config) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Agent>> Agent::make(Config config, client::Client client, const sys::Clock& clock) {
+base::Result<std::unique_ptr<Agent>> Agent::make(Config config, client::Client client,
+                                                 const sys::Clock& clock) {
   if (::geteuid() != 0) {
     return base::fail(base::Reason::forbidden, "the node agent makes namespaces and mounts: run it as root");
   }
@@ -167,7 +178,8 @@ base::Result<std::unique_ptr<Agent>> Agent::make(Config config, client::Client c
   }
   TRY(auto runtime, Runtime::find(config));
   TRY(auto ipam, Ipam::open(config.pod_cidr, config.state_dir + "/addresses.json", clock));
-  auto agent = std::make_unique<LocalAgent>(std::move(config), std::move(client), clock, std::move(runtime), std::move(ipam));
+  auto agent = std::make_unique<LocalAgent>(std::move(config), std::move(client), clock, std::move(runtime),
+                                            std::move(ipam));
   CHECK_OK(agent->prepare());
   return agent;
 }

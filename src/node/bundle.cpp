@@ -21,7 +21,8 @@ base::Value strings(const std::vector<std::string>& list) {
 
 base::Value mount(std::string_view target, std::string_view type, std::string_view source,
                   const std::vector<std::string>& options) {
-  return base::Object{{"destination", target}, {"type", type}, {"source", source}, {"options", strings(options)}};
+  return base::Object{
+      {"destination", target}, {"type", type}, {"source", source}, {"options", strings(options)}};
 }
 
 const api::SecurityContext& security_of(const api::Container& container) {
@@ -29,13 +30,16 @@ const api::SecurityContext& security_of(const api::Container& container) {
   return container.security_context ? *container.security_context : kNone;
 }
 
-bool is_privileged(const api::Container& container) { return security_of(container).privileged.value_or(false); }
+bool is_privileged(const api::Container& container) {
+  return security_of(container).privileged.value_or(false);
+}
 
 base::Result<base::Value> capabilities_of(const api::Container& container, uint64_t bounds) {
   static const std::vector<std::string> kDefault = {
-      "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-      "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
-      "CAP_AUDIT_WRITE"};
+      "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+      "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+      "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+      "CAP_KILL",    "CAP_AUDIT_WRITE"};
   const auto& names = capability_names();
   std::vector<std::string> given = is_privileged(container) ? names : kDefault;
   const auto full_name = [](const std::string& name) {
@@ -53,17 +57,20 @@ base::Result<base::Value> capabilities_of(const api::Container& container, uint6
       if (std::find(names.begin(), names.end(), full_name(name)) == names.end()) {
         return base::fail(base::Reason::invalid, "capability " + base::quote(name) + " is unknown");
       }
-      if (std::find(given.begin(), given.end(), full_name(name)) == given.end()) given.push_back(full_name(name));
+      if (std::find(given.begin(), given.end(), full_name(name)) == given.end())
+        given.push_back(full_name(name));
     }
   }
   std::erase_if(given, [&](const std::string& name) {
     const auto bit = std::find(names.begin(), names.end(), name) - names.begin();
     return (bounds >> bit & 1) == 0;
   });
-  return base::Object{{"bounding", strings(given)}, {"effective", strings(given)}, {"permitted", strings(given)}};
+  return base::Object{
+      {"bounding", strings(given)}, {"effective", strings(given)}, {"permitted", strings(given)}};
 }
 
-std::optional<base::Quantity> limit_of(const api::Container& container, bool request, const std::string& name) {
+std::optional<base::Quantity> limit_of(const api::Container& container, bool request,
+                                       const std::string& name) {
   if (!container.resources) return {};
   const auto& map = request ? container.resources->requests : container.resources->limits;
   const auto found = map.find(name);
@@ -105,23 +112,27 @@ base::Value mounts_of(const api::Pod& pod, const api::Container& container, cons
   mounts.push_back(mount("/dev/pts", "devpts", "devpts",
                          {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
   mounts.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
-  mounts.push_back(mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}));
+  mounts.push_back(
+      mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}));
   if (pod.spec.host_network.value_or(false)) {
     mounts.push_back(mount("/sys", "bind", "/sys", {"nosuid", "noexec", "nodev", "rbind", access}));
   } else {
     mounts.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access}));
-    mounts.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", access}));
+    mounts.push_back(
+        mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", access}));
   }
   // Parents before what lies in them.
   std::vector<BindMount> binds = inputs.mounts;
   std::sort(binds.begin(), binds.end(), [](const BindMount& a, const BindMount& b) {
-    return std::count(a.target.begin(), a.target.end(), '/') < std::count(b.target.begin(), b.target.end(), '/');
+    return std::count(a.target.begin(), a.target.end(), '/') <
+           std::count(b.target.begin(), b.target.end(), '/');
   });
   for (const auto& bind : binds) {
     const std::string propagation = bind.propagation == "Bidirectional"     ? "rshared"
                                     : bind.propagation == "HostToContainer" ? "rslave"
                                                                             : "rprivate";
-    mounts.push_back(mount(bind.target, "bind", bind.source, {"rbind", propagation, bind.read_only ? "ro" : "rw"}));
+    mounts.push_back(
+        mount(bind.target, "bind", bind.source, {"rbind", propagation, bind.read_only ? "ro" : "rw"}));
   }
   return mounts;
 }
@@ -149,9 +160,10 @@ base::Value linux_part(const api::Pod& pod, const api::Container& container, con
                     {"namespaces", namespaces_of(pod, inputs)},
                     {"resources", resources_of(container)}};
   if (!is_privileged(container) && security_of(container).proc_mount != "Unmasked") {
-    part.set("maskedPaths", strings({"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-                                     "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-                                     "/sys/firmware", "/sys/devices/virtual/powercap"}));
+    part.set("maskedPaths",
+             strings({"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+                      "/sys/firmware", "/sys/devices/virtual/powercap"}));
     part.set("readonlyPaths",
              strings({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}));
   }
@@ -167,26 +179,61 @@ base::Value linux_part(const api::Pod& pod, const api::Container& container, con
 }  // namespace
 
 const std::vector<std::string>& capability_names() {
-  static const std::vector<std::string> kNames = {
-      "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-      "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-      "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
-      "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-      "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-      "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
-      "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"};
+  static const std::vector<std::string> kNames = {"CAP_CHOWN",
+                                                  "CAP_DAC_OVERRIDE",
+                                                  "CAP_DAC_READ_SEARCH",
+                                                  "CAP_FOWNER",
+                                                  "CAP_FSETID",
+                                                  "CAP_KILL",
+                                                  "CAP_SETGID",
+                                                  "CAP_SETUID",
+                                                  "CAP_SETPCAP",
+                                                  "CAP_LINUX_IMMUTABLE",
+                                                  "CAP_NET_BIND_SERVICE",
+                                                  "CAP_NET_BROADCAST",
+                                                  "CAP_NET_ADMIN",
+                                                  "CAP_NET_RAW",
+                                                  "CAP_IPC_LOCK",
+                                                  "CAP_IPC_OWNER",
+                                                  "CAP_SYS_MODULE",
+                                                  "CAP_SYS_RAWIO",
+                                                  "CAP_SYS_CHROOT",
+                                                  "CAP_SYS_PTRACE",
+                                                  "CAP_SYS_PACCT",
+                                                  "CAP_SYS_ADMIN",
+                                                  "CAP_SYS_BOOT",
+                                                  "CAP_SYS_NICE",
+                                                  "CAP_SYS_RESOURCE",
+                                                  "CAP_SYS_TIME",
+                                                  "CAP_SYS_TTY_CONFIG",
+                                                  "CAP_MKNOD",
+                                                  "CAP_LEASE",
+                                                  "CAP_AUDIT_WRITE",
+                                                  "CAP_AUDIT_CONTROL",
+                                                  "CAP_SETFCAP",
+                                                  "CAP_MAC_OVERRIDE",
+                                                  "CAP_MAC_ADMIN",
+                                                  "CAP_SYSLOG",
+                                                  "CAP_WAKE_ALARM",
+                                                  "CAP_BLOCK_SUSPEND",
+                                                  "CAP_AUDIT_READ",
+                                                  "CAP_PERFMON",
+                                                  "CAP_BPF",
+                                                  "CAP_CHECKPOINT_RESTORE"};
   return kNames;
 }
 
 int signal_number(std::string_view name) {
-  if (const auto number = base::parse_int(name); number && *number > 0 && *number < 65) return static_cast<int>(*number);
+  if (const auto number = base::parse_int(name); number && *number > 0 && *number < 65)
+    return static_cast<int>(*number);
   if (name.starts_with("SIG")) name.remove_prefix(3);
   for (int signal = 1; signal < 32; ++signal) {
     const char* text = ::sigabbrev_np(signal);
     if (text != nullptr && name == text) return signal;
   }
   if (name.starts_with("RTMIN+")) {
-    if (const auto n = base::parse_int(name.substr(6)); n && *n >= 0 && *n <= 30) return 34 + static_cast<int>(*n);
+    if (const auto n = base::parse_int(name.substr(6)); n && *n >= 0 && *n <= 30)
+      return 34 + static_cast<int>(*n);
   }
   return SIGTERM;
 }
@@ -220,7 +267,8 @@ base::Result<std::vector<std::string>> make_arguments(const api::Container& cont
     }
   }
   if (args.empty() || args[0].empty()) {
-    return base::fail(base::Reason::invalid, "no command specified: neither the container nor its image names one");
+    return base::fail(base::Reason::invalid,
+                      "no command specified: neither the container nor its image names one");
   }
   return args;
 }
@@ -231,22 +279,24 @@ base::Result<base::Value> make_bundle_config(const api::Pod& pod, const api::Con
   base::Array groups;
   for (const int64_t group : inputs.user.groups) groups.emplace_back(group);
   TRY(auto capabilities, capabilities_of(container, inputs.capability_bounds));
-  base::Object process{
-      {"terminal", container.tty.value_or(false)},
-      {"user", base::Object{{"uid", inputs.user.uid}, {"gid", inputs.user.gid}, {"additionalGids", std::move(groups)}}},
-      {"args", strings(inputs.args)},
-      {"env", strings(inputs.env)},
-      {"cwd", inputs.working_dir.empty() ? std::string("/") : inputs.working_dir},
-      {"capabilities", std::move(capabilities)},
-      {"noNewPrivileges", !security.allow_privilege_escalation.value_or(true)}};
+  base::Object process{{"terminal", container.tty.value_or(false)},
+                       {"user", base::Object{{"uid", inputs.user.uid},
+                                             {"gid", inputs.user.gid},
+                                             {"additionalGids", std::move(groups)}}},
+                       {"args", strings(inputs.args)},
+                       {"env", strings(inputs.env)},
+                       {"cwd", inputs.working_dir.empty() ? std::string("/") : inputs.working_dir},
+                       {"capabilities", std::move(capabilities)},
+                       {"noNewPrivileges", !security.allow_privilege_escalation.value_or(true)}};
   const int oom = std::max(oom_score_adj_of(pod, container, 0), inputs.oom_score_adj_now);
   process.set("oomScoreAdj", oom);
-  base::Object config{{"ociVersion", "1.0.2"},
-                      {"process", std::move(process)},
-                      {"root", base::Object{{"path", inputs.rootfs},
-                                            {"readonly", security.read_only_root_filesystem.value_or(false)}}},
-                      {"mounts", mounts_of(pod, container, inputs)},
-                      {"linux", linux_part(pod, container, inputs)}};
+  base::Object config{
+      {"ociVersion", "1.0.2"},
+      {"process", std::move(process)},
+      {"root", base::Object{{"path", inputs.rootfs},
+                            {"readonly", security.read_only_root_filesystem.value_or(false)}}},
+      {"mounts", mounts_of(pod, container, inputs)},
+      {"linux", linux_part(pod, container, inputs)}};
   if (!pod.spec.host_network.value_or(false)) config.set("hostname", inputs.hostname);
   return config;
 }

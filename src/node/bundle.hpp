@@ -35,12 +35,12 @@ struct BundleInputs {
   UserIds user;
   std::string hostname;
   std::string rootfs;
-  std::string netns;          // path; "" with the host's network
+  std::string netns;  // path; "" with the host's network
   std::string cgroup_path;
   std::vector<BindMount> mounts;
   bool own_cgroup_namespace = false;
   uint64_t capability_bounds = ~uint64_t{0};  // bit per capability that this process may give
-  int oom_score_adj_now = 0;  // of this process: it is never lowered
+  int oom_score_adj_now = 0;                  // of this process: it is never lowered
 };
 
 // invalid: what the pod asks for cannot be given.

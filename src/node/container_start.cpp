@@ -24,7 +24,8 @@ std::unexpected<base::Error> bad(std::string message) {
 }
 
 // A file of the image, looked for from the top layer down, links kept inside.
-std::string read_image_file(const std::string& layers_dir, const StoredImage& image, const std::string& path) {
+std::string read_image_file(const std::string& layers_dir, const StoredImage& image,
+                            const std::string& path) {
   for (auto layer = image.layers.rbegin(); layer != image.layers.rend(); ++layer) {
     auto root = sys::open_file(layers_dir + "/" + *layer, O_PATH | O_DIRECTORY);
     if (!root) continue;
@@ -75,7 +76,8 @@ base::Result<void> PodSync::write_pod_files(const api::Pod& pod, const PodRecord
     CHECK_OK(sys::write_file(dir + "/hostname", pod_hostname(pod) + "\n"));
   }
   const std::string host = sys::read_file("/etc/resolv.conf", 64 << 10).value_or("");
-  return sys::write_file(dir + "/resolv.conf", resolv_file(pod, c_.config.cluster_dns, c_.config.cluster_domain, host));
+  return sys::write_file(dir + "/resolv.conf",
+                         resolv_file(pod, c_.config.cluster_dns, c_.config.cluster_domain, host));
 }
 
 EnvironmentSources PodSync::sources_of(const api::Pod& pod, const PodRecord& record) {
@@ -91,14 +93,16 @@ EnvironmentSources PodSync::sources_of(const api::Pod& pod, const PodRecord& rec
     if (auto cluster = c_.services.get("default/kubernetes")) sources.services.push_back(std::move(cluster));
   }
   const std::string namespace_ = pod.metadata.namespace_;
-  sources.config_map = [this, namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
+  sources.config_map =
+      [this, namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
     TRY(auto object, c_.client.get<api::ConfigMap>(namespace_, name));
     for (const auto& [key, text] : object.binary_data) {
       if (auto bytes = base::base64_decode(text)) object.data[key] = std::move(*bytes);
     }
     return std::move(object.data);
   };
-  sources.secret = [this, namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
+  sources.secret = [this,
+                    namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
     TRY(auto object, c_.client.get<api::Secret>(namespace_, name));
     std::map<std::string, std::string> data;
     for (const auto& [key, text] : object.data) {
@@ -110,8 +114,8 @@ EnvironmentSources PodSync::sources_of(const api::Pod& pod, const PodRecord& rec
 }
 
 // False: it is not there, and the pod waits for it.
-base::Result<bool> PodSync::find_image(const api::Pod& pod, PodRecord& record, const api::Container& container,
-                                       StoredImage& image) {
+base::Result<bool> PodSync::find_image(const api::Pod& pod, PodRecord& record,
+                                       const api::Container& container, StoredImage& image) {
   const bool init = record.find(container.name)->init;
   auto found = c_.images.find(container.image);
   if (found) {
@@ -123,20 +127,26 @@ base::Result<bool> PodSync::find_image(const api::Pod& pod, PodRecord& record, c
   const std::string& error = found.error().message;
   const auto now = c_.clock.now();
   if (found.error().reason == base::Reason::invalid) {
-    record.waiting[container.name] = {"InvalidImageName", "Failed to apply default image tag " + base::quote(container.image) + ": " + error};
-    event_once(pod, record, "image/" + container.name, "InspectFailed", record.waiting[container.name].message, &container, init);
+    record.waiting[container.name] = {"InvalidImageName", "Failed to apply default image tag " +
+                                                              base::quote(container.image) + ": " + error};
+    event_once(pod, record, "image/" + container.name, "InspectFailed",
+               record.waiting[container.name].message, &container, init);
     return false;
   }
   if (container.image_pull_policy == "Never") {
-    record.waiting[container.name] = {"ErrImageNeverPull", "Container image \"" + container.image + "\" is not present with pull policy of Never"};
-    event_once(pod, record, "image/" + container.name, "ErrImageNeverPull", record.waiting[container.name].message, &container, init);
+    record.waiting[container.name] = {"ErrImageNeverPull", "Container image \"" + container.image +
+                                                               "\" is not present with pull policy of Never"};
+    event_once(pod, record, "image/" + container.name, "ErrImageNeverPull",
+               record.waiting[container.name].message, &container, init);
     again_at(record, now + std::chrono::seconds(10));
     return false;
   }
   auto& not_before = record.image_not_before[container.name];
   if (not_before > now) {
-    record.waiting[container.name] = {"ImagePullBackOff", "Back-off pulling image \"" + container.image + "\": ErrImagePull: " + error};
-    event_once(pod, record, "pull/" + container.name, "BackOff", "Back-off pulling image \"" + container.image + "\"", &container, init);
+    record.waiting[container.name] = {
+        "ImagePullBackOff", "Back-off pulling image \"" + container.image + "\": ErrImagePull: " + error};
+    event_once(pod, record, "pull/" + container.name, "BackOff",
+               "Back-off pulling image \"" + container.image + "\"", &container, init);
     again_at(record, not_before);
     return false;
   }
@@ -151,7 +161,8 @@ base::Result<bool> PodSync::find_image(const api::Pod& pod, PodRecord& record, c
   return false;
 }
 
-base::Result<UserIds> PodSync::user_of(const api::Pod& pod, const api::Container& container, const StoredImage& image) const {
+base::Result<UserIds> PodSync::user_of(const api::Pod& pod, const api::Container& container,
+                                       const StoredImage& image) const {
   UserIds ids;
   std::optional<int64_t> uid, gid;
   bool non_root = false;
@@ -173,28 +184,33 @@ base::Result<UserIds> PodSync::user_of(const api::Pod& pod, const api::Container
   const std::string group = colon == std::string::npos ? "" : text.substr(colon + 1);
   const auto number = base::parse_int(user);
   if (non_root && !uid && !user.empty() && !number) {
-    return bad("container has runAsNonRoot and image has non-numeric user (" + user + "), cannot verify user is non-root");
+    return bad("container has runAsNonRoot and image has non-numeric user (" + user +
+               "), cannot verify user is non-root");
   }
   const std::string who = uid ? std::to_string(*uid) : user.empty() ? "0" : user;
   const auto entry = find_entry(read_image_file(c_.images.layers_dir(), image, "etc/passwd"), who);
   const auto who_number = base::parse_int(who);
-  if (!entry && !who_number) return bad("unable to find user " + user + ": no matching entries in passwd file");
+  if (!entry && !who_number)
+    return bad("unable to find user " + user + ": no matching entries in passwd file");
   ids.uid = who_number ? *who_number : base::parse_int((*entry)[2]).value_or(-1);
   ids.gid = entry && entry->size() > 3 ? base::parse_int((*entry)[3]).value_or(0) : 0;
   if (!uid && !group.empty()) {
     const auto group_entry = find_entry(read_image_file(c_.images.layers_dir(), image, "etc/group"), group);
     const auto group_number = base::parse_int(group);
-    if (!group_entry && !group_number) return bad("unable to find group " + group + ": no matching entries in group file");
+    if (!group_entry && !group_number)
+      return bad("unable to find group " + group + ": no matching entries in group file");
     ids.gid = group_number ? *group_number : base::parse_int((*group_entry)[2]).value_or(-1);
   }
   if (gid) ids.gid = *gid;
-  if (ids.uid < 0 || ids.gid < 0 || ids.uid > INT32_MAX || ids.gid > INT32_MAX) return bad("the user of the image has no valid numbers");
+  if (ids.uid < 0 || ids.gid < 0 || ids.uid > INT32_MAX || ids.gid > INT32_MAX)
+    return bad("the user of the image has no valid numbers");
   if (non_root && ids.uid == 0) return bad("container has runAsNonRoot and image will run as root");
   return ids;
 }
 
-base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodRecord& record, const ContainerRecord& own,
-                                                 const api::Container& container, StoredImage image) {
+base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodRecord& record,
+                                                 const ContainerRecord& own, const api::Container& container,
+                                                 StoredImage image) {
   auto sources = sources_of(pod, record);
   sources.image_env = image.config.env;
   TRY(auto env, make_environment(pod, container, sources));
@@ -212,7 +228,8 @@ base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodR
 
   const std::string etc = c_.records.pod_dir(record.uid) + "/etc";
   const auto has_target = [&](const std::string& target) {
-    return std::any_of(mounts.binds.begin(), mounts.binds.end(), [&](const auto& b) { return b.target == target; });
+    return std::any_of(mounts.binds.begin(), mounts.binds.end(),
+                       [&](const auto& b) { return b.target == target; });
   };
   const auto add_file = [&](const std::string& source, const std::string& target) {
     if (!has_target(target)) mounts.binds.push_back({source, target, false, ""});
@@ -223,8 +240,9 @@ base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodR
   }
   add_file(etc + "/resolv.conf", "/etc/resolv.conf");
   CHECK_OK(sys::write_file(dir + "/termination-log", "", 0666));
-  add_file(dir + "/termination-log",
-           container.termination_message_path.empty() ? "/dev/termination-log" : container.termination_message_path);
+  add_file(dir + "/termination-log", container.termination_message_path.empty()
+                                         ? "/dev/termination-log"
+                                         : container.termination_message_path);
 
   inputs.env = std::move(env);
   inputs.working_dir = container.working_dir.empty() ? image.config.working_dir : container.working_dir;
@@ -262,7 +280,8 @@ base::Result<void> PodSync::start_container(const api::Pod& pod, PodRecord& reco
   StoredImage image;
   TRY(const bool there, find_image(pod, record, container, image));
   if (!there) return {};
-  event(pod, false, "Pulled", "Container image \"" + container.image + "\" already present on machine", &container, own.init);
+  event(pod, false, "Pulled", "Container image \"" + container.image + "\" already present on machine",
+        &container, own.init);
 
   ContainerRecord next = own;
   if (own.state == State::exited) {
@@ -279,9 +298,11 @@ base::Result<void> PodSync::start_container(const api::Pod& pod, PodRecord& reco
   next.log_path = log_dir(record) + "/" + own.name + "/" + std::to_string(next.restarts) + ".log";
   auto prepared = prepare(pod, record, next, container, std::move(image));
   if (!prepared) {
-    if (auto removed = sys::remove_tree(container_dir(record, next.id)); !removed) base::log_warning("node", "{}", removed.error().message);
+    if (auto removed = sys::remove_tree(container_dir(record, next.id)); !removed)
+      base::log_warning("node", "{}", removed.error().message);
     record.waiting[own.name] = {"CreateContainerConfigError", prepared.error().message};
-    event_once(pod, record, "config/" + own.name, "Failed", "Error: " + prepared.error().message, &container, own.init);
+    event_once(pod, record, "config/" + own.name, "Failed", "Error: " + prepared.error().message, &container,
+               own.init);
     again_at(record, c_.clock.now() + std::chrono::seconds(10));
     return {};
   }
@@ -290,8 +311,10 @@ base::Result<void> PodSync::start_container(const api::Pod& pod, PodRecord& reco
   own = next;
   CHECK_OK(c_.records.put(record));
   if (next.restarts >= kKeptLogs) {
-    const std::string old = log_dir(record) + "/" + own.name + "/" + std::to_string(next.restarts - kKeptLogs) + ".log";
-    if (auto removed = sys::remove_file(old); !removed) base::log_warning("node", "{}", removed.error().message);
+    const std::string old =
+        log_dir(record) + "/" + own.name + "/" + std::to_string(next.restarts - kKeptLogs) + ".log";
+    if (auto removed = sys::remove_file(old); !removed)
+      base::log_warning("node", "{}", removed.error().message);
   }
   own.started = c_.clock.now();
   auto created = c_.runtime.create(prepared->start);

@@ -1,5 +1,5 @@
-// The agent end to end with real containers: crun, conmon, namespaces. Needs root, so it runs only when asked to
-// (SAMPAN_ROOT_TESTS=1, the test with the label "root"), in network and mount namespaces of its own.
+// The agent end to end with real containers: crun, conmon, namespaces. Needs root, so it runs only when asked
+// to (SAMPAN_ROOT_TESTS=1, the test with the label "root"), in network and mount namespaces of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -27,7 +27,10 @@ using ::testing::HasSubstr;
 const char* const kBusybox = "/bin/busybox";
 
 // An answer that is collected.
-class Collector : public net::Responder, public net::BodyStream, public net::WebSocket, public std::enable_shared_from_this<Collector> {
+class Collector : public net::Responder,
+                  public net::BodyStream,
+                  public net::WebSocket,
+                  public std::enable_shared_from_this<Collector> {
  public:
   void send(net::Response response) override {
     std::lock_guard lock(mutex);
@@ -110,9 +113,14 @@ class ContainerTest : public ::testing::Test {
     char name[] = "/tmp/node_test_XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     dir_ = name;
-    config_ = {.name = "node1", .cluster = "test" + dir_.substr(dir_.size() - 6), .state_dir = dir_ + "/state",
-               .run_dir = dir_ + "/run", .image_dir = dir_ + "/images", .log_dir = dir_ + "/logs",
-               .address = "10.0.0.1", .cluster_dns = ""};
+    config_ = {.name = "node1",
+               .cluster = "test" + dir_.substr(dir_.size() - 6),
+               .state_dir = dir_ + "/state",
+               .run_dir = dir_ + "/run",
+               .image_dir = dir_ + "/images",
+               .log_dir = dir_ + "/logs",
+               .address = "10.0.0.1",
+               .cluster_dns = ""};
     api_ = std::make_shared<FakeApi>();
   }
 
@@ -128,15 +136,18 @@ class ContainerTest : public ::testing::Test {
   void import_busybox() {
     auto bytes = sys::read_file(kBusybox);
     ASSERT_TRUE(bytes) << bytes.error().message;
-    std::vector<TarEntry> files = {{.path = "bin", .type = AE_IFDIR, .mode = 0755},
-                                   {.path = "tmp", .type = AE_IFDIR, .mode = 01777},
-                                   {.path = "etc", .type = AE_IFDIR, .mode = 0755},
-                                   {.path = "etc/passwd", .bytes = "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/:/bin/sh\n"},
-                                   {.path = "bin/busybox", .bytes = *bytes, .mode = 0755}};
-    for (const char* applet : {"sh", "sleep", "cat", "env", "id", "hostname", "ip", "ping", "nc", "stty", "ls", "yes"}) {
+    std::vector<TarEntry> files = {
+        {.path = "bin", .type = AE_IFDIR, .mode = 0755},
+        {.path = "tmp", .type = AE_IFDIR, .mode = 01777},
+        {.path = "etc", .type = AE_IFDIR, .mode = 0755},
+        {.path = "etc/passwd", .bytes = "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/:/bin/sh\n"},
+        {.path = "bin/busybox", .bytes = *bytes, .mode = 0755}};
+    for (const char* applet :
+         {"sh", "sleep", "cat", "env", "id", "hostname", "ip", "ping", "nc", "stty", "ls", "yes"}) {
       files.push_back({.path = std::string("bin/") + applet, .type = AE_IFLNK, .link = "busybox"});
     }
-    const auto members = oci_members("busybox", {make_tar(files)}, {{"Env", base::Array{"PATH=/bin"}}, {"Cmd", base::Array{"sh"}}});
+    const auto members = oci_members("busybox", {make_tar(files)},
+                                     {{"Env", base::Array{"PATH=/bin"}}, {"Cmd", base::Array{"sh"}}});
     ASSERT_TRUE(sys::write_file(dir_ + "/busybox.tar", make_tar(members, ARCHIVE_FILTER_GZIP)));
     auto names = import_image(config_.image_dir, dir_ + "/busybox.tar");
     ASSERT_TRUE(names) << names.error().message;
@@ -157,13 +168,19 @@ class ContainerTest : public ::testing::Test {
     for (const auto& member : spec) {
       if (member.key != "restartPolicy") container.set(member.key, member.value);
     }
-    base::Object pod_spec{{"nodeName", "node1"}, {"terminationGracePeriodSeconds", 1}, {"containers", base::Array{std::move(container)}}};
+    base::Object pod_spec{{"nodeName", "node1"},
+                          {"terminationGracePeriodSeconds", 1},
+                          {"containers", base::Array{std::move(container)}}};
     if (const auto* policy = spec.find("restartPolicy")) pod_spec.set("restartPolicy", *policy);
-    api_->put(path_of(name), base::Object{{"apiVersion", "v1"}, {"kind", "Pod"},
-                                          {"metadata", base::Object{{"name", name}, {"namespace", "default"}}},
-                                          {"spec", std::move(pod_spec)}});
+    api_->put(path_of(name),
+              base::Object{{"apiVersion", "v1"},
+                           {"kind", "Pod"},
+                           {"metadata", base::Object{{"name", name}, {"namespace", "default"}}},
+                           {"spec", std::move(pod_spec)}});
   }
-  static std::string phase(const base::Value& pod) { return std::string(pod.at({"status", "phase"}).as_string()); }
+  static std::string phase(const base::Value& pod) {
+    return std::string(pod.at({"status", "phase"}).as_string());
+  }
   static const base::Value& container(const base::Value& pod) {
     static const base::Value kNone;
     const auto& list = pod.at({"status", "containerStatuses"}).as_array();
@@ -187,7 +204,8 @@ class ContainerTest : public ::testing::Test {
   std::string exec(const std::string& pod, const std::string& query) {
     auto answer = ask("/exec/default/" + pod + "/main", "stdout=true&stderr=true&" + query, true);
     EXPECT_TRUE(answer->wait_end()) << answer->body;
-    return answer->channels[1] + answer->channels[2] + (answer->channels[1].empty() ? answer->channels[3] + answer->body : "");
+    return answer->channels[1] + answer->channels[2] +
+           (answer->channels[1].empty() ? answer->channels[3] + answer->body : "");
   }
   // Of the cluster's containers: what is left of them on the machine.
   void expect_nothing_left(const std::string& uid) {
@@ -210,9 +228,11 @@ TEST_F(ContainerTest, RunsServesSurvivesAndEnds) {
     return !node.at({"status", "conditions"}).as_array().empty();
   }));
   const auto begun = std::chrono::steady_clock::now();
-  put_pod("web", {"sh", "-c", "echo started; echo problem >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done"});
+  put_pod("web",
+          {"sh", "-c", "echo started; echo problem >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done"});
   ASSERT_TRUE(wait_phase("web", "Running"));
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
   RecordProperty("created_to_running_ms", static_cast<int>(took.count()));
   printf("created -> Running: %ld ms\n", static_cast<long>(took.count()));
   const base::Value pod = api_->get(path_of("web"));
@@ -243,7 +263,8 @@ TEST_F(ContainerTest, RunsServesSurvivesAndEnds) {
   ASSERT_TRUE(wait_phase("second", "Running"));
   EXPECT_EQ(container(api_->get(path_of("web")))["containerID"].as_string(), id);
   EXPECT_EQ(container(api_->get(path_of("web")))["restartCount"].int_or(-1), 0);
-  EXPECT_THAT(exec("second", "command=ping&command=-c1&command=-W2&command=10.244.0.2"), HasSubstr("1 packets received"));
+  EXPECT_THAT(exec("second", "command=ping&command=-c1&command=-W2&command=10.244.0.2"),
+              HasSubstr("1 packets received"));
 
   api_->remove(path_of("web"), 30);
   ASSERT_TRUE(api_->wait_for(path_of("web"), [](const base::Value& value) { return value.is_null(); }));
@@ -269,8 +290,9 @@ TEST_F(ContainerTest, EndsAndRestartsByPolicy) {
            container(pod)["restartCount"].int_or(0) == 1 &&
            container(pod).at({"lastState", "terminated", "exitCode"}).int_or(0) == 4;
   }));
-  EXPECT_THAT(std::string(container(api_->get(path_of("looping"))).at({"state", "waiting", "message"}).as_string()),
-              HasSubstr("back-off 10s restarting failed container=main pod=looping_default("));
+  EXPECT_THAT(
+      std::string(container(api_->get(path_of("looping"))).at({"state", "waiting", "message"}).as_string()),
+      HasSubstr("back-off 10s restarting failed container=main pod=looping_default("));
   ASSERT_TRUE(api_->wait_for(path_of("nothing"), [](const base::Value& pod) {
     return container(pod).at({"lastState", "terminated", "reason"}).as_string() == "StartError";
   }));
@@ -282,8 +304,9 @@ TEST_F(ContainerTest, WaitsForItsImage) {
   ASSERT_TRUE(api_->wait_for(path_of("early"), [](const base::Value& pod) {
     return container(pod).at({"state", "waiting", "reason"}).as_string() == "ErrImagePull";
   }));
-  EXPECT_THAT(std::string(container(api_->get(path_of("early"))).at({"state", "waiting", "message"}).as_string()),
-              HasSubstr("image \"busybox\" is not in this node's store: import it with: sampan image import"));
+  EXPECT_THAT(
+      std::string(container(api_->get(path_of("early"))).at({"state", "waiting", "message"}).as_string()),
+      HasSubstr("image \"busybox\" is not in this node's store: import it with: sampan image import"));
   ASSERT_TRUE(api_->wait_for(path_of("early"), [](const base::Value& pod) {
     return container(pod).at({"state", "waiting", "reason"}).as_string() == "ImagePullBackOff";
   }));
@@ -304,7 +327,8 @@ TEST_F(ContainerTest, ExecCarriesInputExitCodeAndTerminal) {
   EXPECT_EQ(cat->channels[1], "hello");
   EXPECT_EQ(cat->channels[3], R"({"metadata":{},"status":"Success"})");
 
-  auto failing = ask("/exec/default/web/main", "stdout=true&stderr=true&command=sh&command=-c&command=exit+7", true);
+  auto failing =
+      ask("/exec/default/web/main", "stdout=true&stderr=true&command=sh&command=-c&command=exit+7", true);
   ASSERT_TRUE(failing->wait_end());
   EXPECT_THAT(failing->channels[3], HasSubstr(R"("causes":[{"reason":"ExitCode","message":"7"}])"));
 
@@ -330,8 +354,11 @@ TEST_F(ContainerTest, ExecCarriesInputExitCodeAndTerminal) {
 TEST_F(ContainerTest, FollowsLogsToTheEnd) {
   import_busybox();
   start_agent();
-  put_pod("web", {"sh", "-c", "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done"}, {{"restartPolicy", "Never"}});
-  ASSERT_TRUE(api_->wait_for(path_of("web"), [](const base::Value& pod) { return phase(pod) == "Running" || phase(pod) == "Succeeded"; }));
+  put_pod("web", {"sh", "-c", "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done"},
+          {{"restartPolicy", "Never"}});
+  ASSERT_TRUE(api_->wait_for(path_of("web"), [](const base::Value& pod) {
+    return phase(pod) == "Running" || phase(pod) == "Succeeded";
+  }));
   auto follow = ask("/containerLogs/default/web/main", "follow=true");
   ASSERT_TRUE(follow->wait_end());
   EXPECT_EQ(follow->body, "line 1\nline 2\nline 3\nline 4\nline 5\n");

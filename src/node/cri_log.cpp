@@ -7,13 +7,17 @@
 namespace node {
 namespace {
 
-bool is_true(std::string_view text) { return text == "true" || text == "1" || text == "True" || text == "TRUE" || text == "t"; }
+bool is_true(std::string_view text) {
+  return text == "true" || text == "1" || text == "True" || text == "TRUE" || text == "t";
+}
 
-base::Result<std::optional<int64_t>> count_option(const net::Query& query, std::string_view name, int64_t least) {
+base::Result<std::optional<int64_t>> count_option(const net::Query& query, std::string_view name,
+                                                  int64_t least) {
   if (!query.has(name) || query.get(name).empty()) return std::optional<int64_t>();
   const auto value = base::parse_int(query.get(name));
   if (!value || *value < least) {
-    return base::fail(base::Reason::bad_request, std::string(name) + " must be a number of at least " + std::to_string(least));
+    return base::fail(base::Reason::bad_request,
+                      std::string(name) + " must be a number of at least " + std::to_string(least));
   }
   return value;
 }
@@ -52,7 +56,8 @@ base::Result<LogOptions> parse_log_options(const net::Query& query, base::Time n
   TRY(auto seconds, count_option(query, "sinceSeconds", 1));
   if (seconds) options.since = now - std::chrono::seconds(std::min<int64_t>(*seconds, int64_t{1} << 32));
   if (!query.get("sinceTime").empty()) {
-    if (seconds) return base::fail(base::Reason::bad_request, "at most one of sinceTime or sinceSeconds may be given");
+    if (seconds)
+      return base::fail(base::Reason::bad_request, "at most one of sinceTime or sinceSeconds may be given");
     options.since = base::parse_time(query.get("sinceTime"));
     if (!options.since) return base::fail(base::Reason::bad_request, "sinceTime is no RFC 3339 time");
   }

@@ -1,5 +1,5 @@
-// Lines of container logs as the monitor writes them: TIME STREAM TAG TEXT, and the choice of lines that a reader asks
-// for. Pure; any thread.
+// Lines of container logs as the monitor writes them: TIME STREAM TAG TEXT, and the choice of lines that a
+// reader asks for. Pure; any thread.
 //
 // Source: the CRI logging format.
 #pragma once
@@ -54,7 +54,8 @@ class LogFilter {
   bool done_ = false;
 };
 
-// Where the last `lines` whole lines of this text begin (a partial line belongs to the whole one that it is part of).
+// Where the last `lines` whole lines of this text begin (a partial line belongs to the whole one that it is
+// part of).
 size_t find_tail(std::string_view text, int64_t lines);
 
 }  // namespace node

@@ -70,9 +70,9 @@ std::string variable_name(std::string_view name) {
   return out;
 }
 
-base::Result<std::string> keyed_value(const base::Result<std::map<std::string, std::string>>& data, bool optional,
-                                      const std::string& key, const std::string& what, const std::string& full_name,
-                                      bool& present) {
+base::Result<std::string> keyed_value(const base::Result<std::map<std::string, std::string>>& data,
+                                      bool optional, const std::string& key, const std::string& what,
+                                      const std::string& full_name, bool& present) {
   present = false;
   if (!data) {
     if (optional && data.error().reason == base::Reason::not_found) return std::string();
@@ -111,17 +111,20 @@ base::Result<std::string> resource_value(const api::Pod& pod, const api::Contain
     text = found->second;
     return true;
   };
-  const bool set = container->resources && take(kind == "limits" ? container->resources->limits
-                                                                 : container->resources->requests);
+  const bool set = container->resources &&
+                   take(kind == "limits" ? container->resources->limits : container->resources->requests);
   if (!set && kind == "limits") take(sources.allocatable);
   const auto quantity = base::Quantity::parse(text);
-  const auto divisor = base::Quantity::parse(selector.divisor.empty() || selector.divisor == "0" ? "1" : selector.divisor);
-  if (!quantity || !divisor) return base::fail(base::Reason::invalid, "resourceFieldRef " + selector.resource + " is no quantity");
+  const auto divisor =
+      base::Quantity::parse(selector.divisor.empty() || selector.divisor == "0" ? "1" : selector.divisor);
+  if (!quantity || !divisor)
+    return base::fail(base::Reason::invalid, "resourceFieldRef " + selector.resource + " is no quantity");
   if (name == "cpu") return std::to_string(divide_up(quantity->milli_value(), divisor->milli_value()));
   return std::to_string(divide_up(quantity->value(), divisor->value()));
 }
 
-base::Result<void> add_env_from(const api::Container& container, const EnvironmentSources& sources, Variables& all) {
+base::Result<void> add_env_from(const api::Container& container, const EnvironmentSources& sources,
+                                Variables& all) {
   for (const auto& from : container.env_from) {
     base::Result<std::map<std::string, std::string>> data;
     bool optional = false;
@@ -147,8 +150,8 @@ base::Result<void> add_env_from(const api::Container& container, const Environme
   return {};
 }
 
-base::Result<void> add_env(const api::Pod& pod, const api::Container& container, const EnvironmentSources& sources,
-                           Variables& all) {
+base::Result<void> add_env(const api::Pod& pod, const api::Container& container,
+                           const EnvironmentSources& sources, Variables& all) {
   const auto find = [&](std::string_view name) { return all.find(name); };
   for (const auto& variable : container.env) {
     if (!variable.value_from) {
@@ -171,7 +174,8 @@ base::Result<void> add_env(const api::Pod& pod, const api::Container& container,
       TRY(value, keyed_value(sources.secret(ref.name), ref.optional.value_or(false), ref.key, "Secret",
                              pod.metadata.namespace_ + "/" + ref.name, present));
     } else {
-      return base::fail(base::Reason::invalid, "env " + variable.name + ": this kind of valueFrom is not supported");
+      return base::fail(base::Reason::invalid,
+                        "env " + variable.name + ": this kind of valueFrom is not supported");
     }
     if (present) all.set(variable.name, std::move(value));
   }
@@ -180,7 +184,8 @@ base::Result<void> add_env(const api::Pod& pod, const api::Container& container,
 
 }  // namespace
 
-base::Result<std::string> field_value(const api::Pod& pod, std::string_view path, const EnvironmentSources& sources) {
+base::Result<std::string> field_value(const api::Pod& pod, std::string_view path,
+                                      const EnvironmentSources& sources) {
   const auto map_key = [&](std::string_view prefix, const std::map<std::string, std::string>& map,
                            std::string& out) {
     if (!path.starts_with(prefix) || !path.ends_with("']")) return false;
@@ -202,12 +207,15 @@ base::Result<std::string> field_value(const api::Pod& pod, std::string_view path
 }
 
 std::vector<std::pair<std::string, std::string>> service_variables(
-    const std::vector<std::shared_ptr<const api::Service>>& services, std::string_view namespace_, bool service_links) {
+    const std::vector<std::shared_ptr<const api::Service>>& services, std::string_view namespace_,
+    bool service_links) {
   // A Service of the pod's own namespace named "kubernetes" wins over the one of the cluster.
   std::map<std::string, std::shared_ptr<const api::Service>> chosen;
   for (const auto& service : services) {
     const auto& spec = service->spec;
-    if (spec.type == "ExternalName" || spec.cluster_ip.empty() || spec.cluster_ip == "None" || spec.ports.empty()) continue;
+    if (spec.type == "ExternalName" || spec.cluster_ip.empty() || spec.cluster_ip == "None" ||
+        spec.ports.empty())
+      continue;
     const bool cluster = service->metadata.namespace_ == "default" && service->metadata.name == "kubernetes";
     const bool own = service->metadata.namespace_ == namespace_;
     if (own && service_links) {
@@ -225,7 +233,8 @@ std::vector<std::pair<std::string, std::string>> service_variables(
     out.emplace_back(prefix + "_SERVICE_HOST", ip);
     out.emplace_back(prefix + "_SERVICE_PORT", std::to_string(ports[0].port));
     for (const auto& port : ports) {
-      if (!port.name.empty()) out.emplace_back(prefix + "_SERVICE_PORT_" + variable_name(port.name), std::to_string(port.port));
+      if (!port.name.empty())
+        out.emplace_back(prefix + "_SERVICE_PORT_" + variable_name(port.name), std::to_string(port.port));
     }
     for (size_t i = 0; i < ports.size(); ++i) {
       const std::string protocol = ports[i].protocol.empty() ? "TCP" : ports[i].protocol;

@@ -1,5 +1,5 @@
-// The environment of a container: image, Services, config maps, secrets, the pod's own fields, and $(VAR) references.
-// Pure but for the two look-ups that the caller hands in; any thread.
+// The environment of a container: image, Services, config maps, secrets, the pod's own fields, and $(VAR)
+// references. Pure but for the two look-ups that the caller hands in; any thread.
 //
 // Source: kubelet's envvars and container runtime code paths, and the API's field documentation.
 #pragma once
@@ -22,8 +22,9 @@ struct EnvironmentSources {
   std::string pod_ip;
   std::string host_ip;
   std::string node_name;
-  std::vector<std::shared_ptr<const api::Service>> services;  // of the pod's namespace, and default/kubernetes
-  std::map<std::string, std::string> allocatable;             // of the node: limits that a container does not set
+  std::vector<std::shared_ptr<const api::Service>>
+      services;                                    // of the pod's namespace, and default/kubernetes
+  std::map<std::string, std::string> allocatable;  // of the node: limits that a container does not set
   // The data of a config map or secret in the pod's namespace (secrets decoded); not_found.
   std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> config_map;
   std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> secret;
@@ -36,8 +37,10 @@ base::Result<std::vector<std::string>> make_environment(const api::Pod& pod, con
 std::string expand_references(std::string_view text, const std::vector<std::string>& environment);
 // The variables of Services, in order.
 std::vector<std::pair<std::string, std::string>> service_variables(
-    const std::vector<std::shared_ptr<const api::Service>>& services, std::string_view namespace_, bool service_links);
+    const std::vector<std::shared_ptr<const api::Service>>& services, std::string_view namespace_,
+    bool service_links);
 // fieldRef: metadata.name, status.podIP, spec.nodeName, ...
-base::Result<std::string> field_value(const api::Pod& pod, std::string_view path, const EnvironmentSources& sources);
+base::Result<std::string> field_value(const api::Pod& pod, std::string_view path,
+                                      const EnvironmentSources& sources);
 
 }  // namespace node

@@ -155,14 +155,16 @@ class Session {
 };
 
 std::string status_text(const sys::ExitStatus& status) {
-  if (status.code == 0) return base::write_json(base::Object{{"metadata", base::Object{}}, {"status", "Success"}});
+  if (status.code == 0)
+    return base::write_json(base::Object{{"metadata", base::Object{}}, {"status", "Success"}});
   const std::string code = std::to_string(status.code);
   return base::write_json(base::Object{
       {"metadata", base::Object{}},
       {"status", "Failure"},
       {"message", "command terminated with non-zero exit code: exit status " + code},
       {"reason", "NonZeroExitCode"},
-      {"details", base::Object{{"causes", base::Array{base::Object{{"reason", "ExitCode"}, {"message", code}}}}}}});
+      {"details",
+       base::Object{{"causes", base::Array{base::Object{{"reason", "ExitCode"}, {"message", code}}}}}}});
 }
 
 std::string failure_text(const std::string& message) {
@@ -190,7 +192,8 @@ void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input) {
         pending->too_much = pending->bytes.size() > kMaxInput;
       } else if (channel == kResize) {
         if (auto size = base::parse_json(base::trim(std::string_view(message).substr(1)))) {
-          pending->size = {static_cast<int>((*size)["Width"].int_or(80)), static_cast<int>((*size)["Height"].int_or(24))};
+          pending->size = {static_cast<int>((*size)["Width"].int_or(80)),
+                           static_cast<int>((*size)["Height"].int_or(24))};
         }
       } else if (channel == kClose && message.size() > 1 && message[1] == kStdin) {
         pending->ended = true;
@@ -200,20 +203,23 @@ void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input) {
   });
 }
 
-void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle, const ExecRequest& request,
-                const std::string& run_dir, net::WebSocket& socket, std::string_view protocol, ExecInput& input) {
+void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle,
+                const ExecRequest& request, const std::string& run_dir, net::WebSocket& socket,
+                std::string_view protocol, ExecInput& input) {
   const std::string scratch = run_dir + "/exec-" + base::make_name_suffix(12);
   auto spawn = runtime.exec(container_id, bundle, request.command, request.tty, scratch);
   auto ends = spawn ? start_command(std::move(*spawn), request) : std::unexpected(spawn.error());
   const bool structured = protocol != "channel.k8s.io";
   const auto remove_scratch = [&] {
     for (const char* ending : {".pid", ".json"}) {
-      if (auto removed = sys::remove_file(scratch + ending); !removed) base::log_warning("node", "exec: {}", removed.error().message);
+      if (auto removed = sys::remove_file(scratch + ending); !removed)
+        base::log_warning("node", "exec: {}", removed.error().message);
     }
   };
   if (!ends) {
     remove_scratch();
-    socket.send_binary(std::string(1, kError) + (structured ? failure_text(ends.error().message) : ends.error().message));
+    socket.send_binary(std::string(1, kError) +
+                       (structured ? failure_text(ends.error().message) : ends.error().message));
     socket.close(1000, "");
     return;
   }
@@ -224,7 +230,8 @@ void serve_exec(const Runtime& runtime, const std::string& container_id, const s
   } else if (structured) {
     socket.send_binary(std::string(1, kError) + status_text(*status));
   } else if (status->code != 0) {
-    socket.send_binary(std::string(1, kError) + "command terminated with exit code " + std::to_string(status->code));
+    socket.send_binary(std::string(1, kError) + "command terminated with exit code " +
+                       std::to_string(status->code));
   }
   remove_scratch();
   socket.close(1000, "");

@@ -1,5 +1,5 @@
-// For tests: a few collections of the API in memory behind a client::Transport - get, list, watch, create, update,
-// merge patch, delete. Enough to drive the agent; it validates nothing. Any thread.
+// For tests: a few collections of the API in memory behind a client::Transport - get, list, watch, create,
+// update, merge patch, delete. Enough to drive the agent; it validates nothing. Any thread.
 #pragma once
 
 #include <condition_variable>

@@ -79,7 +79,8 @@ inline base::Value FakeApi::get(const std::string& path) const {
   return found == shared_->objects.end() ? base::Value() : found->second;
 }
 
-inline bool FakeApi::wait_for(const std::string& path, const std::function<bool(const base::Value&)>& accept) const {
+inline bool FakeApi::wait_for(const std::string& path,
+                              const std::function<bool(const base::Value&)>& accept) const {
   std::unique_lock lock(shared_->mutex);
   return shared_->changed.wait_for(lock, std::chrono::seconds(20), [&] {
     const auto found = shared_->objects.find(path);
@@ -113,7 +114,11 @@ inline base::Result<net::Response> FakeApi::round_trip(net::Request request) {
     return response;
   };
   const auto missing = [&] {
-    return answer(404, base::Object{{"kind", "Status"}, {"status", "Failure"}, {"reason", "NotFound"}, {"message", "not found"}, {"code", 404}});
+    return answer(404, base::Object{{"kind", "Status"},
+                                    {"status", "Failure"},
+                                    {"reason", "NotFound"},
+                                    {"message", "not found"},
+                                    {"code", 404}});
   };
   std::lock_guard lock(shared_->mutex);
   std::string path = request.path;
@@ -121,14 +126,17 @@ inline base::Result<net::Response> FakeApi::round_trip(net::Request request) {
   const auto found = shared_->objects.find(path);
   if (request.method == "GET") {
     if (found != shared_->objects.end()) return answer(200, found->second);
-    if (base::split(path, '/').size() % 2 == 1 && path.find("/namespaces/") != std::string::npos) return missing();
+    if (base::split(path, '/').size() % 2 == 1 && path.find("/namespaces/") != std::string::npos)
+      return missing();
     const std::string last = path.substr(path.rfind('/') + 1);
     if (last != "pods" && last != "services") return missing();
     base::Array items;
     for (const auto& [key, object] : shared_->objects) {
       if (in_collection(key, path)) items.push_back(object);
     }
-    return answer(200, base::Object{{"metadata", base::Object{{"resourceVersion", std::to_string(shared_->revision)}}}, {"items", items}});
+    return answer(
+        200, base::Object{{"metadata", base::Object{{"resourceVersion", std::to_string(shared_->revision)}}},
+                          {"items", items}});
   }
   if (request.method == "DELETE") {
     if (found == shared_->objects.end()) return missing();

@@ -69,7 +69,8 @@ base::Result<void> Heartbeat::write_node() {
   inputs.images = images_.list().value_or(std::vector<StoredImage>());
   inputs.now = clock_.now();
   auto old = client_.get<api::Node>("", config_.name);
-  if (!old && old.error().reason != base::Reason::not_found) return std::unexpected(std::move(old).error().wrap("read node " + config_.name));
+  if (!old && old.error().reason != base::Reason::not_found)
+    return std::unexpected(std::move(old).error().wrap("read node " + config_.name));
   if (!old) {
     auto created = client_.create(make_node(config_, inputs, nullptr));
     if (!created) return std::unexpected(std::move(created).error().wrap("register node " + config_.name));
@@ -84,8 +85,10 @@ base::Result<void> Heartbeat::write_node() {
                                                    {"podCIDRs", value.at({"spec", "podCIDRs"})}}}};
     CHECK_OK(client_.patch(resource, config_.name, client::PatchType::merge, patch));
   }
-  auto patched = client_.patch(resource, config_.name, client::PatchType::merge, base::Object{{"status", value["status"]}}, "status");
-  if (!patched) return std::unexpected(std::move(patched).error().wrap("write the status of node " + config_.name));
+  auto patched = client_.patch(resource, config_.name, client::PatchType::merge,
+                               base::Object{{"status", value["status"]}}, "status");
+  if (!patched)
+    return std::unexpected(std::move(patched).error().wrap("write the status of node " + config_.name));
   return {};
 }
 
@@ -97,10 +100,12 @@ base::Result<void> Heartbeat::renew_lease() {
     old->spec.lease_duration_seconds = 40;
     old->spec.renew_time = now;
     auto updated = client_.update(*old);
-    if (!updated && updated.error().reason != base::Reason::conflict) return std::unexpected(std::move(updated).error().wrap("renew the lease"));
+    if (!updated && updated.error().reason != base::Reason::conflict)
+      return std::unexpected(std::move(updated).error().wrap("renew the lease"));
     return {};
   }
-  if (old.error().reason != base::Reason::not_found) return std::unexpected(std::move(old).error().wrap("read the lease"));
+  if (old.error().reason != base::Reason::not_found)
+    return std::unexpected(std::move(old).error().wrap("read the lease"));
   api::Lease lease;
   lease.metadata.name = config_.name;
   lease.metadata.namespace_ = kLeaseNamespace;
@@ -116,7 +121,8 @@ base::Result<void> Heartbeat::renew_lease() {
     lease.metadata.owner_references = {owner};
   }
   auto created = client_.create(lease);
-  if (!created) return std::unexpected(std::move(created).error().wrap("make the lease of node " + config_.name));
+  if (!created)
+    return std::unexpected(std::move(created).error().wrap("make the lease of node " + config_.name));
   return {};
 }
 

@@ -19,7 +19,12 @@ class Heartbeat {
  public:
   Heartbeat(const Config& config, client::Client client, const sys::Clock& clock, const Runtime& runtime,
             const ImageStore& images, const MachineFacts& facts)
-      : config_(config), client_(std::move(client)), clock_(clock), runtime_(runtime), images_(images), facts_(facts) {}
+      : config_(config),
+        client_(std::move(client)),
+        clock_(clock),
+        runtime_(runtime),
+        images_(images),
+        facts_(facts) {}
   ~Heartbeat() { stop(); }
   void start();
   void stop();

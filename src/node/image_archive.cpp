@@ -62,13 +62,14 @@ base::Result<std::string> link_target(const std::string& from, std::string_view 
 
 }  // namespace
 
-base::Result<ImageArchive> ImageArchive::open(const std::string& file, const std::string& staging, int64_t max_bytes) {
+base::Result<ImageArchive> ImageArchive::open(const std::string& file, const std::string& staging,
+                                              int64_t max_bytes) {
   ImageArchive result;
   if (sys::is_dir(file)) {
     result.folder_ = file;
     return result;
   }
-  struct stat info {};
+  struct stat info{};
   if (::stat(file.c_str(), &info) != 0) return std::unexpected(base::errno_error("open " + file, errno));
   if (!S_ISREG(info.st_mode)) return bad(file + " is neither a file nor a folder");
   result.staged_ = true;
@@ -114,7 +115,7 @@ base::Result<std::string> ImageArchive::path_of(const std::string& member) const
     TRY(auto name, normalise_member(member));
     TRY(auto root, sys::open_file(folder_, O_PATH | O_DIRECTORY));
     auto found = sys::open_in_root(root.get(), name, O_PATH);
-    struct stat info {};
+    struct stat info{};
     if (!found || ::fstat(found->get(), &info) != 0 || !S_ISREG(info.st_mode)) {
       return bad("the image has no file " + base::quote(name));
     }
@@ -141,7 +142,7 @@ base::Result<std::string> ImageArchive::read(const std::string& member, size_t l
 
 base::Result<std::string> ImageArchive::blob_path(const std::string& digest, int64_t size) const {
   TRY(auto path, path_of("blobs/sha256/" + digest.substr(7)));
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return std::unexpected(base::errno_error("open " + digest, errno));
   if (size >= 0 && info.st_size != size) {
     return bad("the blob " + digest + " has " + std::to_string(info.st_size) + " bytes, the image says " +

@@ -1,4 +1,5 @@
-// An image archive or layout folder as named members, whatever its form: reading a member never leaves it. One thread.
+// An image archive or layout folder as named members, whatever its form: reading a member never leaves it.
+// One thread.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,10 @@ namespace node {
 
 class ImageArchive {
  public:
-  // A folder is read where it is; an archive (tar, plain, gzip or zstd) is staged below `staging`, an empty folder.
-  static base::Result<ImageArchive> open(const std::string& file, const std::string& staging, int64_t max_bytes);
+  // A folder is read where it is; an archive (tar, plain, gzip or zstd) is staged below `staging`, an empty
+  // folder.
+  static base::Result<ImageArchive> open(const std::string& file, const std::string& staging,
+                                         int64_t max_bytes);
   bool has(const std::string& member) const;
   // The path of a regular file with the member's bytes. invalid when the archive has none of that name.
   base::Result<std::string> path_of(const std::string& member) const;
@@ -22,9 +25,9 @@ class ImageArchive {
   base::Result<std::string> blob_path(const std::string& digest, int64_t size) const;
 
  private:
-  std::string folder_;                            // of a layout
-  std::map<std::string, std::string> members_;    // of an archive: name -> staged path
-  std::map<std::string, std::string> links_;      // name -> name
+  std::string folder_;                          // of a layout
+  std::map<std::string, std::string> members_;  // of an archive: name -> staged path
+  std::map<std::string, std::string> links_;    // name -> name
   bool staged_ = false;
 };
 

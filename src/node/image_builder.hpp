@@ -20,7 +20,7 @@ struct TarEntry {
   std::string bytes = {};
   int type = AE_IFREG;
   int mode = 0644;
-  std::string link = {};      // of a symbolic link
+  std::string link = {};  // of a symbolic link
   std::string hardlink = {};
   std::vector<std::pair<std::string, std::string>> attributes = {};
   int uid = 0;
@@ -67,21 +67,26 @@ inline std::vector<TarEntry> oci_members(const std::string& name, const std::vec
   const auto add = [&](const std::string& bytes, const char* type) {
     const std::string digest = bytes_digest(bytes);
     members.push_back({.path = "blobs/sha256/" + digest.substr(7), .bytes = bytes});
-    return base::Object{{"mediaType", type}, {"digest", digest}, {"size", static_cast<int64_t>(bytes.size())}};
+    return base::Object{
+        {"mediaType", type}, {"digest", digest}, {"size", static_cast<int64_t>(bytes.size())}};
   };
   base::Array diff_ids, descriptors;
   for (const auto& layer : layers) {
     diff_ids.emplace_back(bytes_digest(layer));
     descriptors.emplace_back(add(layer, "application/vnd.oci.image.layer.v1.tar"));
   }
-  const std::string config_text = base::write_json(base::Object{
-      {"os", "linux"}, {"config", std::move(config)}, {"rootfs", base::Object{{"type", "layers"}, {"diff_ids", diff_ids}}}});
+  const std::string config_text =
+      base::write_json(base::Object{{"os", "linux"},
+                                    {"config", std::move(config)},
+                                    {"rootfs", base::Object{{"type", "layers"}, {"diff_ids", diff_ids}}}});
   const auto config_descriptor = add(config_text, "application/vnd.oci.image.config.v1+json");
-  const std::string manifest = base::write_json(base::Object{{"schemaVersion", 2}, {"config", config_descriptor}, {"layers", descriptors}});
+  const std::string manifest = base::write_json(
+      base::Object{{"schemaVersion", 2}, {"config", config_descriptor}, {"layers", descriptors}});
   auto manifest_descriptor = add(manifest, "application/vnd.oci.image.manifest.v1+json");
   manifest_descriptor.set("annotations", base::Object{{"org.opencontainers.image.ref.name", name}});
-  members.push_back({.path = "index.json", .bytes = base::write_json(base::Object{
-      {"schemaVersion", 2}, {"manifests", base::Array{manifest_descriptor}}})});
+  members.push_back({.path = "index.json",
+                     .bytes = base::write_json(base::Object{
+                         {"schemaVersion", 2}, {"manifests", base::Array{manifest_descriptor}}})});
   return members;
 }
 

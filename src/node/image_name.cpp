@@ -39,14 +39,16 @@ bool is_host(std::string_view text) {
   }
   for (const auto& label : base::split(text, '.')) {
     if (label.empty() || label.front() == '-' || label.back() == '-') return false;
-    if (!std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; })) return false;
+    if (!std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; }))
+      return false;
   }
   return true;
 }
 
 bool is_tag(std::string_view text) {
   if (text.empty() || text.size() > 128 || text[0] == '.' || text[0] == '-') return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 bool is_digest(std::string_view text) {
@@ -65,7 +67,8 @@ base::Result<std::string> normalise_image_name(std::string_view name) {
   std::string_view rest = name;
   std::string suffix;
   if (const auto at = rest.find('@'); at != std::string_view::npos) {
-    if (!is_digest(rest.substr(at + 1))) return no_name(name, "a digest is sha256: and 64 hexadecimal digits");
+    if (!is_digest(rest.substr(at + 1)))
+      return no_name(name, "a digest is sha256: and 64 hexadecimal digits");
     suffix = rest.substr(at);
     rest = rest.substr(0, at);
   }

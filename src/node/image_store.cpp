@@ -36,13 +36,15 @@ base::Result<StoredImage> ImageStore::find(std::string_view name) const {
   if (!is_sha256_digest(name)) {
     TRY(wanted, normalise_image_name(name));
   }
-  const auto found = std::find_if(images.begin(), images.end(),
-                                  [&](const StoredImage& image) { return image.name == wanted || image.id == wanted; });
+  const auto found = std::find_if(images.begin(), images.end(), [&](const StoredImage& image) {
+    return image.name == wanted || image.id == wanted;
+  });
   if (found != images.end()) return *found;
-  return base::fail(base::Reason::not_found,
-                    "image \"" + std::string(name) +
-                        "\" is not in this node's store: import it with: sampan image import FILE (pulling from "
-                        "registries comes later)");
+  return base::fail(
+      base::Reason::not_found,
+      "image \"" + std::string(name) +
+          "\" is not in this node's store: import it with: sampan image import FILE (pulling from "
+          "registries comes later)");
 }
 
 base::Result<void> ImageStore::add(const std::vector<StoredImage>& added) {
@@ -62,9 +64,9 @@ base::Result<void> ImageStore::add(const std::vector<StoredImage>& added) {
                                     {"layers", std::move(layers)},
                                     {"config", to_value(image.config)}});
   }
-  return sys::write_file_atomically(dir_ + "/index.json",
-                                    base::write_json(base::Object{{"version", 1}, {"images", std::move(items)}}) + "\n",
-                                    0600, true);
+  return sys::write_file_atomically(
+      dir_ + "/index.json",
+      base::write_json(base::Object{{"version", 1}, {"images", std::move(items)}}) + "\n", 0600, true);
 }
 
 base::Result<std::vector<ImageListEntry>> list_images(const std::string& image_dir) {

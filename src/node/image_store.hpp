@@ -1,5 +1,5 @@
-// The images of this node: an index file and one folder per layer, shared between images and never changed once made.
-// Many processes may read; an import holds the lock. Any thread.
+// The images of this node: an index file and one folder per layer, shared between images and never changed
+// once made. Many processes may read; an import holds the lock. Any thread.
 #pragma once
 
 #include <cstdint>

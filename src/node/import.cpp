@@ -1,5 +1,5 @@
-// `sampan image import`: reads an archive or layout, unpacks the layers that the store lacks, and enters the images
-// into its index, all or nothing.
+// `sampan image import`: reads an archive or layout, unpacks the layers that the store lacks, and enters the
+// images into its index, all or nothing.
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -81,8 +81,8 @@ class Import {
     TRY(image.config, parse_image_config(text, machine_architecture()));
     image.id = bytes_digest(text);
     if (saved.layers.size() != image.config.diff_ids.size()) {
-      return bad("manifest.json names " + std::to_string(saved.layers.size()) + " layers, the configuration " +
-                 std::to_string(image.config.diff_ids.size()));
+      return bad("manifest.json names " + std::to_string(saved.layers.size()) +
+                 " layers, the configuration " + std::to_string(image.config.diff_ids.size()));
     }
     for (const auto& layer : saved.layers) {
       TRY(auto path, archive_.path_of(layer));
@@ -110,8 +110,8 @@ class Import {
     TRY(image.config, parse_image_config(config, machine_architecture()));
     image.id = manifest.config.digest;
     if (manifest.layers.size() != image.config.diff_ids.size()) {
-      return bad("the manifest names " + std::to_string(manifest.layers.size()) + " layers, the configuration " +
-                 std::to_string(image.config.diff_ids.size()));
+      return bad("the manifest names " + std::to_string(manifest.layers.size()) +
+                 " layers, the configuration " + std::to_string(image.config.diff_ids.size()));
     }
     for (const auto& layer : manifest.layers) {
       TRY(auto blob, archive_.blob_path(layer.digest, layer.size));
@@ -123,8 +123,8 @@ class Import {
   }
 
   // A layer is unpacked beside its place and moved there whole.
-  base::Result<int64_t> unpack_once(const std::string& blob, const std::string& name, const std::string& diff_id,
-                                    const std::vector<std::string>& below) {
+  base::Result<int64_t> unpack_once(const std::string& blob, const std::string& name,
+                                    const std::string& diff_id, const std::vector<std::string>& below) {
     const std::string place = dir_ + "/layers/" + name;
     if (sys::exists(place)) {
       TRY(auto text, sys::read_file(place + ".size", 100));
@@ -156,7 +156,8 @@ base::Result<std::vector<std::string>> import_locked(const std::string& image_di
   std::vector<StoredImage> stored;
   std::vector<std::string> names;
   for (const auto& image : found) {
-    if (image.names.empty()) return bad("an image in it has no name: save it with its name, e.g. docker save luksa/kubia");
+    if (image.names.empty())
+      return bad("an image in it has no name: save it with its name, e.g. docker save luksa/kubia");
     TRY(auto one, import.store(image));
     for (const auto& name : image.names) {
       TRY(one.name, normalise_image_name(name));

@@ -45,7 +45,8 @@ base::Result<std::unique_ptr<Ipam>> Ipam::open(const std::string& cidr, const st
   if (!text) return ipam;
   auto value = base::parse_json(*text);
   if (!value) {
-    base::log_warning("node", "{} is damaged, addresses are taken from the pods' records: {}", file, value.error().message);
+    base::log_warning("node", "{} is damaged, addresses are taken from the pods' records: {}", file,
+                      value.error().message);
     return ipam;
   }
   uint32_t ip = 0;
@@ -53,7 +54,8 @@ base::Result<std::unique_ptr<Ipam>> Ipam::open(const std::string& cidr, const st
     if (parse_ip(member.key, ip)) state->used[ip] = member.value.as_string();
   }
   for (const auto& member : (*value)["resting"].as_object()) {
-    if (parse_ip(member.key, ip)) state->resting[ip] = base::parse_time(member.value.as_string()).value_or(clock.now());
+    if (parse_ip(member.key, ip))
+      state->resting[ip] = base::parse_time(member.value.as_string()).value_or(clock.now());
   }
   if (parse_ip(std::string((*value)["next"].as_string()), ip) && ip >= ipam->first_ && ip <= ipam->last_) {
     state->next = ip;
@@ -80,9 +82,9 @@ base::Result<std::string> Ipam::allocate(const std::string& owner) {
     }
     return ip_text(ip);
   }
-  return base::fail(base::Reason::too_many_requests,
-                    "no pod address is free in " + ip_text(first_) + "-" + ip_text(last_) +
-                        ": delete pods, or give the node a larger range");
+  return base::fail(base::Reason::too_many_requests, "no pod address is free in " + ip_text(first_) + "-" +
+                                                         ip_text(last_) +
+                                                         ": delete pods, or give the node a larger range");
 }
 
 void Ipam::release(const std::string& owner) {

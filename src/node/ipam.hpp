@@ -1,5 +1,5 @@
-// Gives pods addresses out of the node's range, one each, and remembers them in a file. A released address rests a
-// while, so that connections to the pod that had it are not answered by another. Any thread.
+// Gives pods addresses out of the node's range, one each, and remembers them in a file. A released address
+// rests a while, so that connections to the pod that had it are not answered by another. Any thread.
 #pragma once
 
 #include <chrono>

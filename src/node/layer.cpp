@@ -27,7 +27,9 @@ std::unexpected<base::Error> bad(std::string message) {
 
 class Sha256 {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
   void add(const void* bytes, size_t size) { EVP_DigestUpdate(context_.get(), bytes, size); }
   std::string digest() {
     unsigned char bytes[EVP_MAX_MD_SIZE];
@@ -69,7 +71,7 @@ using Reader = std::unique_ptr<archive, CloseArchive>;
 
 // Decompresses the blob into the pipe, hashing and counting on the way.
 base::Result<int64_t> feed(const std::string& blob, int pipe, Sha256& hash, const LayerLimits& limits) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(blob.c_str(), &info) != 0) return std::unexpected(base::errno_error("open " + blob, errno));
   Reader reader(archive_read_new());
   archive_read_support_filter_gzip(reader.get());
@@ -82,7 +84,8 @@ base::Result<int64_t> feed(const std::string& blob, int pipe, Sha256& hash, cons
   }
   const int first = archive_read_next_header(reader.get(), &entry);
   if (first == ARCHIVE_EOF) return 0;
-  if (first != ARCHIVE_OK) return bad(std::string("cannot read the layer: ") + archive_error_string(reader.get()));
+  if (first != ARCHIVE_OK)
+    return bad(std::string("cannot read the layer: ") + archive_error_string(reader.get()));
   std::vector<char> buffer(256 << 10);
   int64_t total = 0;
   bool child_listens = true;
@@ -91,7 +94,9 @@ base::Result<int64_t> feed(const std::string& blob, int pipe, Sha256& hash, cons
     if (n < 0) return bad(std::string("the layer is damaged: ") + archive_error_string(reader.get()));
     if (n == 0) return total;
     total += n;
-    if (total > limits.max_bytes) return bad("the layer unpacks to more than the limit of " + std::to_string(limits.max_bytes) + " bytes");
+    if (total > limits.max_bytes)
+      return bad("the layer unpacks to more than the limit of " + std::to_string(limits.max_bytes) +
+                 " bytes");
     if (total > limits.ratio_from && total / std::max<int64_t>(info.st_size, 1) > limits.max_ratio) {
       return bad("the layer unpacks to more than " + std::to_string(limits.max_ratio) + " times its size");
     }
@@ -111,7 +116,7 @@ void inherit_folder(int root, const std::string& path, const std::vector<std::st
     auto lower_root = sys::open_file(*lower, O_PATH | O_DIRECTORY);
     if (!lower_root) continue;
     auto found = sys::open_in_root(lower_root->get(), path, O_PATH | O_NOFOLLOW);
-    struct stat info {};
+    struct stat info{};
     if (!found || ::fstat(found->get(), &info) != 0) continue;
     if (!S_ISDIR(info.st_mode)) return;
     if (::fchown(own->get(), info.st_uid, info.st_gid) == 0) ::fchmod(own->get(), info.st_mode & 07777);
@@ -151,8 +156,9 @@ base::Result<std::string> file_digest(const std::string& path) {
   }
 }
 
-base::Result<int64_t> unpack_layer(const std::string& blob, const std::string& target, const std::string& diff_id,
-                                   const std::vector<std::string>& below, const LayerLimits& limits) {
+base::Result<int64_t> unpack_layer(const std::string& blob, const std::string& target,
+                                   const std::string& diff_id, const std::vector<std::string>& below,
+                                   const LayerLimits& limits) {
   TRY(auto data, sys::make_pipe());
   TRY(auto report, sys::make_pipe());
   const pid_t pid = ::fork();
@@ -165,8 +171,8 @@ base::Result<int64_t> unpack_layer(const std::string& blob, const std::string& t
   data.read.reset();
   report.write.reset();
   // Who writes to a child that has given up gets an error, not a signal.
-  struct sigaction ignore {};
-  struct sigaction before {};
+  struct sigaction ignore{};
+  struct sigaction before{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, &before);
   Sha256 hash;

@@ -1,5 +1,6 @@
-// Unpacks one layer of an image into a folder, in the form that overlayfs stacks. The tar is read by a child process
-// that has made the folder its root, so that no path, link or whiteout in it can reach anything else. Any thread.
+// Unpacks one layer of an image into a folder, in the form that overlayfs stacks. The tar is read by a child
+// process that has made the folder its root, so that no path, link or whiteout in it can reach anything else.
+// Any thread.
 //
 // Source: OCI image specification, "Image Layer Filesystem Changeset".
 #pragma once
@@ -21,10 +22,11 @@ struct LayerLimits {
 };
 
 // `blob` (plain, gzip or zstd) into the empty folder `target`. Its uncompressed bytes must hash to `diff_id`.
-// `below`: the folders of the layers under it, lowest first; folders that the layer implies but does not describe
-// take their owner and mode from there. Returns the bytes unpacked.
-base::Result<int64_t> unpack_layer(const std::string& blob, const std::string& target, const std::string& diff_id,
-                                   const std::vector<std::string>& below, const LayerLimits& limits = {});
+// `below`: the folders of the layers under it, lowest first; folders that the layer implies but does not
+// describe take their owner and mode from there. Returns the bytes unpacked.
+base::Result<int64_t> unpack_layer(const std::string& blob, const std::string& target,
+                                   const std::string& diff_id, const std::vector<std::string>& below,
+                                   const LayerLimits& limits = {});
 
 // "sha256:..." of the file's bytes.
 base::Result<std::string> file_digest(const std::string& path);

@@ -39,9 +39,9 @@ bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info
 class LayerWriter {
  public:
   explicit LayerWriter(const WriterLimits& limits) : limits_(limits), disk_(archive_write_disk_new()) {
-    archive_write_disk_set_options(disk_.get(), ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-                                                    ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_UNLINK |
-                                                    ARCHIVE_EXTRACT_SECURE_NODOTDOT);
+    archive_write_disk_set_options(disk_.get(), ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM |
+                                                    ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_XATTR |
+                                                    ARCHIVE_EXTRACT_UNLINK | ARCHIVE_EXTRACT_SECURE_NODOTDOT);
   }
 
   base::Result<void> write(archive* from, archive_entry* entry);
@@ -76,7 +76,7 @@ class LayerWriter {
 base::Result<void> LayerWriter::make_parents(const std::string& path) {
   for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
-    struct stat info {};
+    struct stat info{};
     if (stat_of(parent, info)) {
       if (is_whiteout(info)) {
         ::unlink(parent.c_str());
@@ -94,10 +94,11 @@ base::Result<void> LayerWriter::make_parents(const std::string& path) {
 }
 
 // "name is gone in this layer": a character device 0/0 for overlayfs.
-base::Result<void> LayerWriter::whiteout(const std::string& path, const std::string& folder, std::string_view name) {
+base::Result<void> LayerWriter::whiteout(const std::string& path, const std::string& folder,
+                                         std::string_view name) {
   // Its folder must be one, not a link to one: else it would mark something elsewhere.
   for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    struct stat info {};
+    struct stat info{};
     if (stat_of(path.substr(0, slash), info) && !S_ISDIR(info.st_mode) && !is_whiteout(info)) {
       return bad("the whiteout " + base::quote(path) + " lies behind something that is no folder");
     }
@@ -108,9 +109,10 @@ base::Result<void> LayerWriter::whiteout(const std::string& path, const std::str
     return {};
   }
   if (name.starts_with(kWhiteout)) return {};  // ".wh..wh.aufs", ".wh..wh.plnk": notes of an old driver
-  if (name.empty() || name == "." || name == "..") return bad("the whiteout " + base::quote(path) + " names nothing");
+  if (name.empty() || name == "." || name == "..")
+    return bad("the whiteout " + base::quote(path) + " names nothing");
   const std::string target = (folder.empty() ? "" : folder + "/") + std::string(name);
-  struct stat info {};
+  struct stat info{};
   if (stat_of(target, info)) {
     // The layer has its own: it replaces what is below, as a whole.
     if (S_ISDIR(info.st_mode)) opaque_.insert(target);
@@ -132,10 +134,12 @@ void keep_harmless_attributes(archive_entry* entry) {
     const std::string_view key = name;
     const bool wanted = (key == "security.capability" && size <= 64) ||
                         (key.starts_with("user.") && !key.starts_with("user.overlay.") && size <= 4096);
-    if (wanted && kept.size() < 32) kept.emplace_back(key, std::string(static_cast<const char*>(value), size));
+    if (wanted && kept.size() < 32)
+      kept.emplace_back(key, std::string(static_cast<const char*>(value), size));
   }
   archive_entry_xattr_clear(entry);
-  for (const auto& [key, text] : kept) archive_entry_xattr_add_entry(entry, key.c_str(), text.data(), text.size());
+  for (const auto& [key, text] : kept)
+    archive_entry_xattr_add_entry(entry, key.c_str(), text.data(), text.size());
   archive_entry_acl_clear(entry);
   archive_entry_copy_fflags_text(entry, "");
 }
@@ -156,7 +160,8 @@ base::Result<void> LayerWriter::write(archive* from, archive_entry* entry) {
   if (path.empty()) {
     if (archive_entry_filetype(entry) == AE_IFDIR) {
       ::chmod("/", archive_entry_perm(entry) & 07777);
-      if (::chown("/", static_cast<uid_t>(archive_entry_uid(entry)), static_cast<gid_t>(archive_entry_gid(entry))) != 0) {
+      if (::chown("/", static_cast<uid_t>(archive_entry_uid(entry)),
+                  static_cast<gid_t>(archive_entry_gid(entry))) != 0) {
         return std::unexpected(base::errno_error("own the root folder", errno));
       }
     }
@@ -168,7 +173,8 @@ base::Result<void> LayerWriter::write(archive* from, archive_entry* entry) {
   for (const auto& part : base::split(folder, '/')) {
     if (part.starts_with(kWhiteout)) return bad("the path " + base::quote(path) + " goes through a whiteout");
   }
-  if (name.starts_with(kWhiteout)) return whiteout(path, folder, std::string_view(name).substr(kWhiteout.size()));
+  if (name.starts_with(kWhiteout))
+    return whiteout(path, folder, std::string_view(name).substr(kWhiteout.size()));
   return extract(from, entry, path);
 }
 
@@ -177,13 +183,15 @@ base::Result<void> LayerWriter::extract(archive* from, archive_entry* entry, con
   archive_entry_copy_pathname(entry, path.c_str());
   const auto type = archive_entry_filetype(entry);
   const char* hardlink = archive_entry_hardlink(entry);
-  struct stat info {};
+  struct stat info{};
   if (hardlink != nullptr) {
     TRY(auto target, normalise_member(hardlink));
     if (!stat_of(target, info)) {
-      return bad("the hard link " + base::quote(path) + " points to " + base::quote(target) + ", which is not in the layer");
+      return bad("the hard link " + base::quote(path) + " points to " + base::quote(target) +
+                 ", which is not in the layer");
     }
-    if (!S_ISREG(info.st_mode)) return bad("the hard link " + base::quote(path) + " points to no regular file");
+    if (!S_ISREG(info.st_mode))
+      return bad("the hard link " + base::quote(path) + " points to no regular file");
     if (target == path) return {};
     archive_entry_copy_hardlink(entry, target.c_str());
   } else if (type == AE_IFCHR || type == AE_IFBLK || type == AE_IFSOCK) {
@@ -207,7 +215,8 @@ base::Result<void> LayerWriter::extract(archive* from, archive_entry* entry, con
   if (archive_write_header(disk_.get(), entry) < ARCHIVE_OK) {
     return bad("cannot unpack " + base::quote(path) + ": " + archive_error_string(disk_.get()));
   }
-  if (hardlink == nullptr && type == AE_IFREG && archive_entry_size(entry) > 0) CHECK_OK(copy_data(from, path));
+  if (hardlink == nullptr && type == AE_IFREG && archive_entry_size(entry) > 0)
+    CHECK_OK(copy_data(from, path));
   if (archive_write_finish_entry(disk_.get()) < ARCHIVE_WARN) {
     return bad("cannot unpack " + base::quote(path) + ": " + archive_error_string(disk_.get()));
   }

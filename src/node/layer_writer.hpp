@@ -1,5 +1,5 @@
-// The half of unpacking that runs in the child: tar entries from a pipe become files below "/", which is the layer's
-// folder by then. One thread.
+// The half of unpacking that runs in the child: tar entries from a pipe become files below "/", which is the
+// layer's folder by then. One thread.
 #pragma once
 
 #include <cstdint>

@@ -57,13 +57,14 @@ void wait_for_more(int inotify, const Wake& wake) {
 
 }  // namespace
 
-void serve_logs(const Records& records, const FoundContainer& found, const LogOptions& options, const std::string& path,
-                net::BodyStream& stream, const Wake& wake) {
+void serve_logs(const Records& records, const FoundContainer& found, const LogOptions& options,
+                const std::string& path, net::BodyStream& stream, const Wake& wake) {
   auto file = sys::open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  struct stat info {};
+  struct stat info{};
   if (!file || ::fstat(file->get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    const std::string why = file ? "the log of container " + found.container.name + " is no regular file"
-                                 : "no log of container " + found.container.name + ": " + file.error().message;
+    const std::string why = file
+                                ? "the log of container " + found.container.name + " is no regular file"
+                                : "no log of container " + found.container.name + ": " + file.error().message;
     stream.write(net::make_chunk(why + "\n"));
     return;
   }

@@ -71,14 +71,14 @@ Pressure read_pressure(const std::string& state_dir) {
   const std::string memory = sys::read_file("/proc/meminfo").value_or("");
   pressure.memory_available = memory_field(memory, "MemAvailable:");
   pressure.memory_total = memory_field(memory, "MemTotal:");
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (::statvfs(state_dir.c_str(), &disk) == 0) {
     pressure.disk_available = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
     pressure.disk_total = static_cast<int64_t>(disk.f_blocks) * static_cast<int64_t>(disk.f_frsize);
     pressure.inodes_free = static_cast<int64_t>(disk.f_favail);
     pressure.inodes_total = static_cast<int64_t>(disk.f_files);
   }
-  struct sysinfo info {};
+  struct sysinfo info{};
   if (::sysinfo(&info) == 0) pressure.processes = info.procs;
   pressure.max_processes = base::parse_int(first_line("/proc/sys/kernel/pid_max")).value_or(32768);
   return pressure;

@@ -8,7 +8,7 @@ namespace node {
 
 struct MachineFacts {
   std::string kernel_version;
-  std::string os_image;     // "Debian GNU/Linux 12 (bookworm)"
+  std::string os_image;  // "Debian GNU/Linux 12 (bookworm)"
   std::string machine_id;
   std::string system_uuid;
   std::string boot_id;

@@ -7,8 +7,9 @@ namespace {
 
 constexpr int64_t kMemoryReserve = int64_t{100} << 20;
 
-void add_condition(std::vector<api::NodeCondition>& list, const api::Node* old, base::Time now, const std::string& type,
-                   bool value, const std::string& reason, const std::string& message) {
+void add_condition(std::vector<api::NodeCondition>& list, const api::Node* old, base::Time now,
+                   const std::string& type, bool value, const std::string& reason,
+                   const std::string& message) {
   api::NodeCondition condition;
   condition.type = type;
   condition.status = value ? "True" : "False";
@@ -18,7 +19,8 @@ void add_condition(std::vector<api::NodeCondition>& list, const api::Node* old, 
   condition.last_transition_time = condition.last_heartbeat_time;
   if (old != nullptr) {
     for (const auto& before : old->status.conditions) {
-      if (before.type == type && before.status == condition.status) condition.last_transition_time = before.last_transition_time;
+      if (before.type == type && before.status == condition.status)
+        condition.last_transition_time = before.last_transition_time;
     }
   }
   list.push_back(std::move(condition));
@@ -26,7 +28,8 @@ void add_condition(std::vector<api::NodeCondition>& list, const api::Node* old, 
 
 }  // namespace
 
-std::map<std::string, std::string> node_capacity(const Config& config, const MachineFacts& facts, const Pressure& pressure) {
+std::map<std::string, std::string> node_capacity(const Config& config, const MachineFacts& facts,
+                                                 const Pressure& pressure) {
   return {{"cpu", std::to_string(facts.cpus)},
           {"memory", std::to_string(facts.memory_bytes / 1024) + "Ki"},
           {"ephemeral-storage", std::to_string(pressure.disk_total / 1024) + "Ki"},
@@ -50,7 +53,8 @@ api::Node make_node(const Config& config, const NodeInputs& inputs, const api::N
   auto& status = node.status;
   status.capacity = node_capacity(config, inputs.facts, inputs.pressure);
   status.allocatable = status.capacity;
-  status.allocatable["memory"] = std::to_string(std::max<int64_t>(inputs.facts.memory_bytes - kMemoryReserve, 0) / 1024) + "Ki";
+  status.allocatable["memory"] =
+      std::to_string(std::max<int64_t>(inputs.facts.memory_bytes - kMemoryReserve, 0) / 1024) + "Ki";
   status.allocatable["ephemeral-storage"] = std::to_string(inputs.pressure.disk_total / 10 * 9);
   status.addresses = {api::NodeAddress{.type = "InternalIP", .address = config.address},
                       api::NodeAddress{.type = "Hostname", .address = config.name}};
@@ -80,14 +84,20 @@ api::Node make_node(const Config& config, const NodeInputs& inputs, const api::N
   std::vector<api::NodeCondition> conditions;
   add_condition(conditions, old, inputs.now, "MemoryPressure", memory,
                 memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-                memory ? "the node has less than 100 MiB of memory available" : "kubelet has sufficient memory available");
-  add_condition(conditions, old, inputs.now, "DiskPressure", disk, disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
-                disk ? "less than 10 % of the disk or 5 % of its inodes are free" : "kubelet has no disk pressure");
-  add_condition(conditions, old, inputs.now, "PIDPressure", pids, pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
-                pids ? "more than 90 % of the process ids are taken" : "kubelet has sufficient PID available");
+                memory ? "the node has less than 100 MiB of memory available"
+                       : "kubelet has sufficient memory available");
+  add_condition(
+      conditions, old, inputs.now, "DiskPressure", disk,
+      disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
+      disk ? "less than 10 % of the disk or 5 % of its inodes are free" : "kubelet has no disk pressure");
+  add_condition(
+      conditions, old, inputs.now, "PIDPressure", pids,
+      pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+      pids ? "more than 90 % of the process ids are taken" : "kubelet has sufficient PID available");
   add_condition(conditions, old, inputs.now, "Ready", true, "KubeletReady", inputs.ready_message);
   for (const auto& before : status.conditions) {
-    const bool ours = std::any_of(conditions.begin(), conditions.end(), [&](const auto& c) { return c.type == before.type; });
+    const bool ours = std::any_of(conditions.begin(), conditions.end(),
+                                  [&](const auto& c) { return c.type == before.type; });
     if (!ours) conditions.push_back(before);
   }
   status.conditions = std::move(conditions);

@@ -22,7 +22,8 @@ struct NodeInputs {
   base::Time now{};
 };
 
-std::map<std::string, std::string> node_capacity(const Config& config, const MachineFacts& facts, const Pressure& pressure);
+std::map<std::string, std::string> node_capacity(const Config& config, const MachineFacts& facts,
+                                                 const Pressure& pressure);
 // Labels, spec and status; `old` is what the API has (conditions keep their transition times).
 api::Node make_node(const Config& config, const NodeInputs& inputs, const api::Node* old);
 inline constexpr std::string_view kKubeletVersion = "v1.36.0+sampan-0.1.0";

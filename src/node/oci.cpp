@@ -54,12 +54,13 @@ base::Result<void> check_runtime_fields(const ImageConfig& config) {
   for (const auto& variable : config.env) {
     const auto equals = variable.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return bad("the image's Env has an entry without a name or \"=\": " + base::quote(variable.substr(0, 80)));
+      return bad("the image's Env has an entry without a name or \"=\": " +
+                 base::quote(variable.substr(0, 80)));
     }
   }
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-           c == '-' || c == ':' || c == '$';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-' || c == ':' || c == '$';
   };
   if (config.user.size() > 256 || !std::all_of(config.user.begin(), config.user.end(), allowed)) {
     return bad("the image's User is not valid: " + base::quote(config.user.substr(0, 80)));
@@ -69,7 +70,8 @@ base::Result<void> check_runtime_fields(const ImageConfig& config) {
     return bad("the image's WorkingDir is no absolute path: " + base::quote(dir.substr(0, 80)));
   }
   for (const auto& part : base::split(dir, '/')) {
-    if (part == "..") return bad("the image's WorkingDir climbs with \"..\": " + base::quote(dir.substr(0, 80)));
+    if (part == "..")
+      return bad("the image's WorkingDir climbs with \"..\": " + base::quote(dir.substr(0, 80)));
   }
   if (dir == "/proc" || dir.starts_with("/proc/")) {
     return bad("the image's WorkingDir lies in /proc: " + base::quote(dir.substr(0, 80)));
@@ -100,7 +102,8 @@ base::Result<std::vector<IndexedManifest>> parse_index(std::string_view text) {
   TRY(auto value, parse_document(text, "the image index"));
   if (!value["manifests"].is_array()) return bad("the image index has no list of manifests");
   if (!value["layers"].is_null()) return bad("the image index also has layers: it is ambiguous");
-  if (value["manifests"].as_array().size() > 1000) return bad("the image index names more than 1000 manifests");
+  if (value["manifests"].as_array().size() > 1000)
+    return bad("the image index names more than 1000 manifests");
   std::vector<IndexedManifest> manifests;
   for (const auto& item : value["manifests"].as_array()) {
     IndexedManifest manifest;
@@ -156,10 +159,12 @@ base::Result<ImageConfig> parse_image_config(std::string_view text, std::string_
   TRY(config.diff_ids, string_list(value.at({"rootfs", "diff_ids"}), "the image's diff_ids"));
   if (config.diff_ids.empty()) return bad("the image configuration lists no layers (rootfs.diff_ids)");
   if (config.diff_ids.size() > kMaxLayers) {
-    return bad("the image has " + std::to_string(config.diff_ids.size()) + " layers: at most 120 are supported");
+    return bad("the image has " + std::to_string(config.diff_ids.size()) +
+               " layers: at most 120 are supported");
   }
   for (const auto& id : config.diff_ids) {
-    if (!is_sha256_digest(id)) return bad("a diff_id of the image is no sha256 digest: " + base::quote(id.substr(0, 80)));
+    if (!is_sha256_digest(id))
+      return bad("a diff_id of the image is no sha256 digest: " + base::quote(id.substr(0, 80)));
   }
   CHECK_OK(check_runtime_fields(config));
   return config;
@@ -187,12 +192,9 @@ base::Result<std::vector<SavedImage>> parse_saved_images(std::string_view text) 
 }
 
 base::Value to_value(const ImageConfig& config) {
-  return base::Object{{"env", list_value(config.env)},
-                      {"entrypoint", list_value(config.entrypoint)},
-                      {"cmd", list_value(config.cmd)},
-                      {"user", config.user},
-                      {"workingDir", config.working_dir},
-                      {"stopSignal", config.stop_signal}};
+  return base::Object{{"env", list_value(config.env)},    {"entrypoint", list_value(config.entrypoint)},
+                      {"cmd", list_value(config.cmd)},    {"user", config.user},
+                      {"workingDir", config.working_dir}, {"stopSignal", config.stop_signal}};
 }
 
 ImageConfig image_config_from(const base::Value& value) {

@@ -1,5 +1,5 @@
-// The documents of an image: index, manifest, configuration, and docker-save's list, read from untrusted text and
-// checked. Pure; any thread.
+// The documents of an image: index, manifest, configuration, and docker-save's list, read from untrusted text
+// and checked. Pure; any thread.
 //
 // Source: OCI image specification 1.1 and the archive format of `docker save`.
 #pragma once
@@ -46,8 +46,8 @@ struct ImageConfig {
 };
 
 struct SavedImage {
-  std::string config;                // a member's name
-  std::vector<std::string> layers;   // members' names, lowest first
+  std::string config;               // a member's name
+  std::vector<std::string> layers;  // members' names, lowest first
   std::vector<std::string> tags;
 };
 

@@ -98,10 +98,13 @@ base::Result<void> PodSync::clean_up(PodRecord& record, bool logs_too) {
 }
 
 base::Result<void> PodSync::delete_from_api(const api::Pod& pod) {
-  auto removed = c_.client.remove(client::resource_of<api::Pod>(pod.metadata.namespace_), pod.metadata.name,
-                                  {.grace_period_seconds = 0, .uid = pod.metadata.uid, .propagation_policy = ""});
-  if (!removed && removed.error().reason != base::Reason::not_found && removed.error().reason != base::Reason::conflict) {
-    return std::unexpected(std::move(removed).error().wrap("delete pod " + pod.metadata.namespace_ + "/" + pod.metadata.name));
+  auto removed =
+      c_.client.remove(client::resource_of<api::Pod>(pod.metadata.namespace_), pod.metadata.name,
+                       {.grace_period_seconds = 0, .uid = pod.metadata.uid, .propagation_policy = ""});
+  if (!removed && removed.error().reason != base::Reason::not_found &&
+      removed.error().reason != base::Reason::conflict) {
+    return std::unexpected(
+        std::move(removed).error().wrap("delete pod " + pod.metadata.namespace_ + "/" + pod.metadata.name));
   }
   return {};
 }

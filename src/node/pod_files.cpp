@@ -68,12 +68,14 @@ std::string hosts_file(const api::Pod& pod, std::string_view ip, std::string_vie
   const std::string hostname = pod_hostname(pod);
   text += std::string(ip) + "\t";
   if (!pod.spec.subdomain.empty()) {
-    text += hostname + "." + pod.spec.subdomain + "." + pod.metadata.namespace_ + ".svc." + std::string(cluster_domain) + "\t";
+    text += hostname + "." + pod.spec.subdomain + "." + pod.metadata.namespace_ + ".svc." +
+            std::string(cluster_domain) + "\t";
   }
   text += hostname + "\n";
   if (!pod.spec.host_aliases.empty()) {
     text += "\n# Entries added by HostAliases.\n";
-    for (const auto& alias : pod.spec.host_aliases) text += alias.ip + "\t" + base::join(alias.hostnames, "\t") + "\n";
+    for (const auto& alias : pod.spec.host_aliases)
+      text += alias.ip + "\t" + base::join(alias.hostnames, "\t") + "\n";
   }
   return text;
 }

@@ -65,7 +65,8 @@ api::ContainerStatus container_status(const api::Pod& pod, const api::Container&
     const auto ready = inputs.probed_ready.find(container.name);
     status.ready = *status.started && (ready == inputs.probed_ready.end() || ready->second);
   } else if (found->state == State::exited) {
-    const bool again = waiting != record.waiting.end() && restarts_again(restart_policy_of(pod, container, init), *found, record);
+    const bool again = waiting != record.waiting.end() &&
+                       restarts_again(restart_policy_of(pod, container, init), *found, record);
     if (again) {
       wait(waiting->second.reason, waiting->second.message);
       last = found->ended;
@@ -77,7 +78,8 @@ api::ContainerStatus container_status(const api::Pod& pod, const api::Container&
     last = found->ended;
     shown_id = found->ended.id;
   }
-  if (!shown_id.empty() && found->state != State::none) status.container_id = inputs.runtime + "://" + shown_id;
+  if (!shown_id.empty() && found->state != State::none)
+    status.container_id = inputs.runtime + "://" + shown_id;
   status.state = state;
   if (last) {
     status.last_state = api::ContainerState{};
@@ -86,7 +88,8 @@ api::ContainerStatus container_status(const api::Pod& pod, const api::Container&
   return status;
 }
 
-std::string phase_of(const api::Pod& pod, const api::PodStatus& status, bool initialised, bool init_failed, bool ended) {
+std::string phase_of(const api::Pod& pod, const api::PodStatus& status, bool initialised, bool init_failed,
+                     bool ended) {
   if (pod.status.phase == "Succeeded" || pod.status.phase == "Failed") return pod.status.phase;
   if (init_failed) return "Failed";
   size_t running = 0, stopped = 0, succeeded = 0, waiting = 0;
@@ -105,7 +108,8 @@ std::string phase_of(const api::Pod& pod, const api::PodStatus& status, bool ini
       }
     }
   }
-  if (ended && running == 0) return stopped > 0 && waiting == 0 && stopped == succeeded ? "Succeeded" : "Failed";
+  if (ended && running == 0)
+    return stopped > 0 && waiting == 0 && stopped == succeeded ? "Succeeded" : "Failed";
   if (!initialised || waiting > 0) return "Pending";
   if (running > 0) return "Running";
   if (stopped == 0) return "Pending";
@@ -136,7 +140,8 @@ class Conditions {
   // Ours, then those that others set.
   std::vector<api::PodCondition> finish() {
     for (const auto& old : pod_.status.conditions) {
-      const bool ours = std::any_of(list_.begin(), list_.end(), [&](const auto& c) { return c.type == old.type; });
+      const bool ours =
+          std::any_of(list_.begin(), list_.end(), [&](const auto& c) { return c.type == old.type; });
       if (!ours) list_.push_back(old);
     }
     return std::move(list_);
@@ -150,19 +155,22 @@ class Conditions {
 
 std::string names_text(const std::vector<std::string>& names) { return "[" + base::join(names, " ") + "]"; }
 
-void set_conditions(const api::Pod& pod, api::PodStatus& status, const PodRecord& record, bool initialised, base::Time now) {
+void set_conditions(const api::Pod& pod, api::PodStatus& status, const PodRecord& record, bool initialised,
+                    base::Time now) {
   Conditions conditions(pod, now);
   conditions.set("PodReadyToStartContainers", record.sandbox_ready);
   std::vector<std::string> incomplete;
   for (size_t i = 0; i < status.init_container_statuses.size(); ++i) {
     const auto& container = status.init_container_statuses[i];
     const bool sidecar = is_sidecar(pod.spec.init_containers[i]);
-    const bool complete = sidecar ? container.started.value_or(false)
-                                  : container.state->terminated && container.state->terminated->exit_code == 0;
+    const bool complete = sidecar
+                              ? container.started.value_or(false)
+                              : container.state->terminated && container.state->terminated->exit_code == 0;
     if (!complete) incomplete.push_back(container.name);
   }
   const bool finished = status.phase == "Succeeded";
-  conditions.set("Initialized", initialised || finished, finished ? "PodCompleted" : "ContainersNotInitialized",
+  conditions.set("Initialized", initialised || finished,
+                 finished ? "PodCompleted" : "ContainersNotInitialized",
                  "containers with incomplete status: " + names_text(incomplete));
   std::vector<std::string> unready;
   for (size_t i = 0; i < status.init_container_statuses.size(); ++i) {
@@ -174,19 +182,23 @@ void set_conditions(const api::Pod& pod, api::PodStatus& status, const PodRecord
     if (!container.ready) unready.push_back(container.name);
   }
   bool ready = unready.empty() && !finished && status.phase != "Failed";
-  const std::string reason = finished ? "PodCompleted" : status.phase == "Failed" ? "PodFailed" : "ContainersNotReady";
-  const std::string message = finished || status.phase == "Failed" ? "" : "containers with unready status: " + names_text(unready);
+  const std::string reason = finished                   ? "PodCompleted"
+                             : status.phase == "Failed" ? "PodFailed"
+                                                        : "ContainersNotReady";
+  const std::string message =
+      finished || status.phase == "Failed" ? "" : "containers with unready status: " + names_text(unready);
   const bool containers_ready = ready;
   std::string ready_reason = reason;
   std::string ready_message = message;
   for (const auto& gate : pod.spec.readiness_gates) {
-    const bool passed = std::any_of(pod.status.conditions.begin(), pod.status.conditions.end(), [&](const auto& c) {
-      return c.type == gate.condition_type && c.status == "True";
-    });
+    const bool passed =
+        std::any_of(pod.status.conditions.begin(), pod.status.conditions.end(),
+                    [&](const auto& c) { return c.type == gate.condition_type && c.status == "True"; });
     if (!passed && ready) {
       ready = false;
       ready_reason = "ReadinessGatesNotReady";
-      ready_message = "corresponding condition of pod readiness gate \"" + gate.condition_type + "\" does not exist.";
+      ready_message =
+          "corresponding condition of pod readiness gate \"" + gate.condition_type + "\" does not exist.";
     }
   }
   conditions.set("Ready", ready, ready_reason, ready_message);

@@ -1,4 +1,5 @@
-// The status of a pod as the API shows it, made from what the agent remembers of its containers. Pure; any thread.
+// The status of a pod as the API shows it, made from what the agent remembers of its containers. Pure; any
+// thread.
 //
 // Source: the phases and conditions as the kubelet computes them.
 #pragma once

@@ -28,7 +28,8 @@ void PodSync::event(const api::Pod& pod, bool warning, const std::string& reason
                     const api::Container* container, bool init) {
   auto about = client::ref_of(pod);
   if (container != nullptr) {
-    about.field_path = std::string(init ? "spec.initContainers{" : "spec.containers{") + container->name + "}";
+    about.field_path =
+        std::string(init ? "spec.initContainers{" : "spec.containers{") + container->name + "}";
   }
   if (warning) {
     c_.events.warning(about, reason, message);
@@ -37,8 +38,9 @@ void PodSync::event(const api::Pod& pod, bool warning, const std::string& reason
   }
 }
 
-void PodSync::event_once(const api::Pod& pod, PodRecord& record, const std::string& topic, const std::string& reason,
-                         const std::string& message, const api::Container* container, bool init) {
+void PodSync::event_once(const api::Pod& pod, PodRecord& record, const std::string& topic,
+                         const std::string& reason, const std::string& message,
+                         const api::Container* container, bool init) {
   std::string& said = record.said[topic];
   if (said == message) return;
   said = message;
@@ -77,8 +79,10 @@ base::Result<void> PodSync::sync(const std::string& key) {
       current.status = found->second;
       for (const auto& condition : pod->status.conditions) {
         auto& list = current.status.conditions;
-        const auto known = std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.type == condition.type; });
-        static const std::vector<std::string> kOurs = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"};
+        const auto known =
+            std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.type == condition.type; });
+        static const std::vector<std::string> kOurs = {"PodReadyToStartContainers", "Initialized", "Ready",
+                                                       "ContainersReady"};
         if (std::find(kOurs.begin(), kOurs.end(), condition.type) != kOurs.end()) continue;
         if (known == list.end()) {
           list.push_back(condition);
@@ -133,7 +137,8 @@ base::Result<void> PodSync::sync_pod(const api::Pod& pod, PodRecord& record) {
   record.waiting.clear();
   say_what_is_missing(pod, record);
   if (auto ready = ensure_sandbox(pod, record); !ready) {
-    event_once(pod, record, "sandbox", "FailedCreatePodSandBox", "Failed to create pod sandbox: " + ready.error().message);
+    event_once(pod, record, "sandbox", "FailedCreatePodSandBox",
+               "Failed to create pod sandbox: " + ready.error().message);
     CHECK_OK(publish(pod, record));
     return ready;
   }
@@ -156,14 +161,21 @@ base::Result<void> PodSync::sync_pod(const api::Pod& pod, PodRecord& record) {
 void PodSync::say_what_is_missing(const api::Pod& pod, PodRecord& record) {
   for (const auto& container : pod.spec.containers) {
     if (container.readiness_probe || container.liveness_probe || container.startup_probe) {
-      event_once(pod, record, "probes/" + container.name, "ProbesNotRun",
-                 "probes of container " + container.name + " are not run yet: it counts as ready as soon as it runs", &container);
+      event_once(
+          pod, record, "probes/" + container.name, "ProbesNotRun",
+          "probes of container " + container.name + " are not run yet: it counts as ready as soon as it runs",
+          &container);
+    }
+    if (container.lifecycle && (container.lifecycle->post_start || container.lifecycle->pre_stop)) {
+      event_once(pod, record, "hooks/" + container.name, "LifecycleHooksNotRun",
+                 "lifecycle hooks of container " + container.name + " are not run yet", &container);
     }
     for (const auto& port : container.ports) {
       if (port.host_port.value_or(0) > 0 && !record.host_network) {
         event_once(pod, record, "hostport/" + container.name, "HostPortNotSupported",
                    "hostPort " + std::to_string(*port.host_port) + " of container " + container.name +
-                       " is not opened yet: use a Service of type NodePort", &container);
+                       " is not opened yet: use a Service of type NodePort",
+                   &container);
       }
     }
   }
@@ -192,7 +204,8 @@ base::Result<bool> PodSync::run_init_containers(const api::Pod& pod, PodRecord& 
                                  [](const auto& c) { return !c.init && c.state != State::none; });
   for (const auto& container : pod.spec.init_containers) {
     ContainerRecord* own = record.find(container.name);
-    if (own == nullptr) return base::fail(base::Reason::internal_error, "init container " + container.name + " is unknown");
+    if (own == nullptr)
+      return base::fail(base::Reason::internal_error, "init container " + container.name + " is unknown");
     if (is_sidecar(container)) {
       CHECK_OK(run_container(pod, record, container, true));
       if (own->state != State::running && !begun) return false;
@@ -205,24 +218,28 @@ base::Result<bool> PodSync::run_init_containers(const api::Pod& pod, PodRecord& 
   return true;
 }
 
-base::Result<void> PodSync::run_container(const api::Pod& pod, PodRecord& record, const api::Container& container,
-                                          bool init) {
+base::Result<void> PodSync::run_container(const api::Pod& pod, PodRecord& record,
+                                          const api::Container& container, bool init) {
   ContainerRecord* own = record.find(container.name);
-  if (own == nullptr) return base::fail(base::Reason::internal_error, "container " + container.name + " is unknown");
+  if (own == nullptr)
+    return base::fail(base::Reason::internal_error, "container " + container.name + " is unknown");
   if (own->state == State::running) return {};
   const auto now = c_.clock.now();
   if (own->state == State::exited) {
     const std::string policy = restart_policy_of(pod, container, init);
     if (policy == "Never" || (policy == "OnFailure" && own->ended.exit_code == 0)) return {};
     if (now < own->not_before) {
-      const auto wait = std::chrono::duration_cast<std::chrono::seconds>(own->not_before - own->ended.finished).count();
+      const auto wait =
+          std::chrono::duration_cast<std::chrono::seconds>(own->not_before - own->ended.finished).count();
       const std::string shown = wait >= 60 ? std::to_string(wait / 60) + "m" + std::to_string(wait % 60) + "s"
                                            : std::to_string(wait) + "s";
-      record.waiting[container.name] = {"CrashLoopBackOff", "back-off " + shown + " restarting failed container=" +
-                                                                container.name + " pod=" + pod_id_text(record)};
+      record.waiting[container.name] = {
+          "CrashLoopBackOff", "back-off " + shown + " restarting failed container=" + container.name +
+                                  " pod=" + pod_id_text(record)};
       if (record.said["backoff/" + container.name] != own->ended.id) {
         record.said["backoff/" + container.name] = own->ended.id;
-        event(pod, true, "BackOff", "Back-off restarting failed container " + container.name + " in pod " + pod_id_text(record),
+        event(pod, true, "BackOff",
+              "Back-off restarting failed container " + container.name + " in pod " + pod_id_text(record),
               &container, init);
       }
       again_at(record, own->not_before);
@@ -252,8 +269,9 @@ base::Result<void> PodSync::observe(const api::Pod* pod, PodRecord& record) {
     if (is_alive(container.pid, container.pid_start)) continue;
     // It is gone without a note. The monitor, when it lives, is about to write one.
     const auto monitor = sys::read_file(container_dir(record, container.id) + "/conmon.pid", 32);
-    const bool monitored = record.boot_id == c_.facts.boot_id && monitor &&
-                           sys::process_start_time(static_cast<pid_t>(std::atoi(monitor->c_str()))).has_value();
+    const bool monitored =
+        record.boot_id == c_.facts.boot_id && monitor &&
+        sys::process_start_time(static_cast<pid_t>(std::atoi(monitor->c_str()))).has_value();
     if (monitored) {
       again_at(record, c_.clock.now() + 100ms);
       continue;
@@ -272,7 +290,8 @@ base::Result<void> PodSync::observe(const api::Pod* pod, PodRecord& record) {
 void PodSync::note_ended(const api::Pod* pod, PodRecord& record, ContainerRecord& container, int exit_code) {
   const std::string dir = container_dir(record, container.id);
   std::string reason = exit_code == 0 ? "Completed" : "Error";
-  if (exit_code != 0 && c_.runtime.was_killed_for_memory(cgroup_of(record, container.id), dir)) reason = "OOMKilled";
+  if (exit_code != 0 && c_.runtime.was_killed_for_memory(cgroup_of(record, container.id), dir))
+    reason = "OOMKilled";
   std::string message = sys::read_file(dir + "/termination-log", kMaxTerminationMessage).value_or("");
   if (message.empty() && exit_code != 0 && pod != nullptr) {
     for (const auto& spec : pod->spec.containers) {
@@ -285,7 +304,8 @@ void PodSync::note_ended(const api::Pod* pod, PodRecord& record, ContainerRecord
   if (auto removed = c_.runtime.remove(container.id); !removed) {
     base::log_warning("node", "container {}: {}", container.id, removed.error().message);
   }
-  if (auto removed = sys::remove_tree(dir); !removed) base::log_warning("node", "{}", removed.error().message);
+  if (auto removed = sys::remove_tree(dir); !removed)
+    base::log_warning("node", "{}", removed.error().message);
   if (auto saved = c_.records.put(record); !saved) base::log_warning("node", "{}", saved.error().message);
   c_.runtime.forget_exit(container.id);
 }

@@ -1,5 +1,5 @@
-// One pass over one pod: what the API wants, what the machine has, and the steps between. Several workers call sync()
-// at a time, never for the same key.
+// One pass over one pod: what the API wants, what the machine has, and the steps between. Several workers
+// call sync() at a time, never for the same key.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,8 @@ class PodSync {
   base::Result<void> sync_pod(const api::Pod& pod, PodRecord& record);
   base::Result<void> ensure_sandbox(const api::Pod& pod, PodRecord& record);
   base::Result<bool> run_init_containers(const api::Pod& pod, PodRecord& record);
-  base::Result<void> run_container(const api::Pod& pod, PodRecord& record, const api::Container& container, bool init);
+  base::Result<void> run_container(const api::Pod& pod, PodRecord& record, const api::Container& container,
+                                   bool init);
   base::Result<void> observe(const api::Pod* pod, PodRecord& record);
   void note_ended(const api::Pod* pod, PodRecord& record, ContainerRecord& container, int exit_code);
   base::Result<void> publish(const api::Pod& pod, const PodRecord& record);
@@ -68,12 +69,14 @@ class PodSync {
     ContainerStart start;
     std::vector<sys::Fd> held;
   };
-  base::Result<bool> find_image(const api::Pod& pod, PodRecord& record, const api::Container& container, StoredImage& image);
+  base::Result<bool> find_image(const api::Pod& pod, PodRecord& record, const api::Container& container,
+                                StoredImage& image);
   base::Result<void> start_container(const api::Pod& pod, PodRecord& record, ContainerRecord& own,
                                      const api::Container& container);
   base::Result<Prepared> prepare(const api::Pod& pod, const PodRecord& record, const ContainerRecord& own,
                                  const api::Container& container, StoredImage image);
-  base::Result<UserIds> user_of(const api::Pod& pod, const api::Container& container, const StoredImage& image) const;
+  base::Result<UserIds> user_of(const api::Pod& pod, const api::Container& container,
+                                const StoredImage& image) const;
   base::Result<void> write_pod_files(const api::Pod& pod, const PodRecord& record);
   EnvironmentSources sources_of(const api::Pod& pod, const PodRecord& record);
   std::string cgroup_of(const PodRecord& record, const std::string& id) const;

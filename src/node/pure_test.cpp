@@ -63,7 +63,8 @@ TEST_F(TempDir, PayloadSwitchesAtOnceAndDropsOldNames) {
   EXPECT_EQ(sys::list_dir(dir_ + "/v")->size(), 3u);  // ..data, the version, a
 }
 
-std::shared_ptr<api::Service> service(const std::string& namespace_, const std::string& name, const std::string& ip) {
+std::shared_ptr<api::Service> service(const std::string& namespace_, const std::string& name,
+                                      const std::string& ip) {
   auto made = std::make_shared<api::Service>();
   made->metadata.name = name;
   made->metadata.namespace_ = namespace_;
@@ -76,16 +77,20 @@ std::shared_ptr<api::Service> service(const std::string& namespace_, const std::
 }
 
 TEST(Environment, ServicesAsVariables) {
-  const auto variables = service_variables({service("default", "my-web", "10.96.0.7"), service("other", "x", "10.96.0.8"),
-                                            service("default", "headless", "None"), service("default", "kubernetes", "10.96.0.1")},
-                                           "default", true);
+  const auto variables = service_variables(
+      {service("default", "my-web", "10.96.0.7"), service("other", "x", "10.96.0.8"),
+       service("default", "headless", "None"), service("default", "kubernetes", "10.96.0.1")},
+      "default", true);
   EXPECT_THAT(variables, Contains(std::pair<std::string, std::string>("MY_WEB_SERVICE_HOST", "10.96.0.7")));
   EXPECT_THAT(variables, Contains(std::pair<std::string, std::string>("MY_WEB_SERVICE_PORT", "80")));
   EXPECT_THAT(variables, Contains(std::pair<std::string, std::string>("MY_WEB_SERVICE_PORT_HTTP", "80")));
   EXPECT_THAT(variables, Contains(std::pair<std::string, std::string>("MY_WEB_PORT", "tcp://10.96.0.7:80")));
-  EXPECT_THAT(variables, Contains(std::pair<std::string, std::string>("MY_WEB_PORT_80_TCP_ADDR", "10.96.0.7")));
+  EXPECT_THAT(variables,
+              Contains(std::pair<std::string, std::string>("MY_WEB_PORT_80_TCP_ADDR", "10.96.0.7")));
   EXPECT_EQ(variables.size(), 16u);
-  const auto unlinked = service_variables({service("default", "web", "10.96.0.7"), service("default", "kubernetes", "10.96.0.1")}, "default", false);
+  const auto unlinked = service_variables(
+      {service("default", "web", "10.96.0.7"), service("default", "kubernetes", "10.96.0.1")}, "default",
+      false);
   EXPECT_EQ(unlinked.size(), 8u);
   EXPECT_EQ(unlinked[0].first, "KUBERNETES_SERVICE_HOST");
 }
@@ -127,7 +132,8 @@ TEST(Environment, ReferencesFieldsAndKeys) {
   EXPECT_THAT(make_environment(pod, container, sources).value(),
               ElementsAre("PATH=/x", "A=1", "HOSTNAME=web", "B=1-$(A)-$(NONE)-$x", "IP=10.1.0.2", "KEY=v"));
   container.env.back().value_from->config_map_key_ref->key = "other";
-  EXPECT_EQ(make_environment(pod, container, sources).error().message, "couldn't find key other in ConfigMap default/settings");
+  EXPECT_EQ(make_environment(pod, container, sources).error().message,
+            "couldn't find key other in ConfigMap default/settings");
   EXPECT_EQ(expand_references("$(A)$(B)", {"A=1", "AB=3", "B=2"}), "12");
 }
 
@@ -162,7 +168,9 @@ TEST(Bundle, ConfigHoldsWhatThePodAsksFor) {
   EXPECT_EQ(mounts[mounts.size() - 2]["destination"].as_string(), "/data");
   EXPECT_EQ(mounts.back()["destination"].as_string(), "/data/sub");
   inputs.capability_bounds = 0;
-  EXPECT_EQ(base::write_json(make_bundle_config(pod, container, inputs)->at({"process", "capabilities", "bounding"})), "[]");
+  EXPECT_EQ(base::write_json(
+                make_bundle_config(pod, container, inputs)->at({"process", "capabilities", "bounding"})),
+            "[]");
   container.security_context->capabilities->add = {"NONSENSE"};
   EXPECT_FALSE(make_bundle_config(pod, container, inputs));
 }
@@ -171,7 +179,8 @@ TEST(Bundle, CommandAndArgsOverTheImage) {
   api::Container container;
   EXPECT_THAT(make_arguments(container, {"node"}, {"app.js"}, {}).value(), ElementsAre("node", "app.js"));
   container.args = {"$(A)"};
-  EXPECT_THAT(make_arguments(container, {"node"}, {"app.js"}, {"A=x.js"}).value(), ElementsAre("node", "x.js"));
+  EXPECT_THAT(make_arguments(container, {"node"}, {"app.js"}, {"A=x.js"}).value(),
+              ElementsAre("node", "x.js"));
   container.command = {"sh"};
   EXPECT_THAT(make_arguments(container, {"node"}, {"app.js"}, {"A=1"}).value(), ElementsAre("sh", "1"));
   EXPECT_FALSE(make_arguments({}, {}, {}, {}));
@@ -235,7 +244,8 @@ class Status : public ::testing::Test {
   void set(size_t i, State state, int code = 0) {
     record_.containers[i].state = state;
     record_.containers[i].id = "id" + std::to_string(i);
-    record_.containers[i].ended = {.id = record_.containers[i].id, .exit_code = code, .reason = code == 0 ? "Completed" : "Error"};
+    record_.containers[i].ended = {
+        .id = record_.containers[i].id, .exit_code = code, .reason = code == 0 ? "Completed" : "Error"};
   }
   api::PodStatus status() { return make_pod_status(pod_, record_, inputs_); }
   static std::string condition(const api::PodStatus& status, const std::string& type) {
@@ -307,7 +317,8 @@ TEST_F(Status, InitContainersComeFirst) {
   auto now = status();
   EXPECT_EQ(now.phase, "Pending");
   EXPECT_EQ(now.container_statuses[0].state->waiting->reason, "PodInitializing");
-  EXPECT_EQ(condition(now, "Initialized"), "False/ContainersNotInitialized/containers with incomplete status: [i]");
+  EXPECT_EQ(condition(now, "Initialized"),
+            "False/ContainersNotInitialized/containers with incomplete status: [i]");
   set(0, State::exited, 1);
   pod_.spec.restart_policy = "Never";
   EXPECT_EQ(status().phase, "Failed");
@@ -349,9 +360,11 @@ TEST(PodFiles, HostsAndResolv) {
   pod.metadata.name = "web";
   pod.metadata.namespace_ = "default";
   pod.spec.dns_policy = "ClusterFirst";
-  EXPECT_THAT(hosts_file(pod, "10.1.0.2", "cluster.local"), ::testing::EndsWith("fe00::2\tip6-allrouters\n10.1.0.2\tweb\n"));
+  EXPECT_THAT(hosts_file(pod, "10.1.0.2", "cluster.local"),
+              ::testing::EndsWith("fe00::2\tip6-allrouters\n10.1.0.2\tweb\n"));
   EXPECT_EQ(resolv_file(pod, "10.96.0.10", "cluster.local", "nameserver 1.1.1.1\nsearch example.com\n"),
-            "search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver 10.96.0.10\noptions ndots:5\n");
+            "search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver "
+            "10.96.0.10\noptions ndots:5\n");
   EXPECT_EQ(resolv_file(pod, "", "cluster.local", "nameserver 1.1.1.1\n"), "nameserver 1.1.1.1\n");
   pod.spec.dns_policy = "None";
   pod.spec.dns_config = api::PodDNSConfig{};
@@ -389,13 +402,16 @@ TEST(CriLog, TailCountsWholeLines) {
 
 TEST(CriLog, OptionsAreChecked) {
   const base::Time now{1000s};
-  const auto options = parse_log_options(net::Query::parse("follow=true&tailLines=5&sinceSeconds=10&limitBytes=7"), now);
+  const auto options =
+      parse_log_options(net::Query::parse("follow=true&tailLines=5&sinceSeconds=10&limitBytes=7"), now);
   ASSERT_TRUE(options);
   EXPECT_TRUE(options->follow);
   EXPECT_EQ(options->tail_lines, 5);
   EXPECT_EQ(options->since, base::Time(990s));
-  for (const char* query : {"tailLines=-1", "tailLines=x", "limitBytes=0", "sinceSeconds=0", "sinceTime=yesterday", "stream=both"}) {
-    EXPECT_EQ(parse_log_options(net::Query::parse(query), now).error().reason, base::Reason::bad_request) << query;
+  for (const char* query : {"tailLines=-1", "tailLines=x", "limitBytes=0", "sinceSeconds=0",
+                            "sinceTime=yesterday", "stream=both"}) {
+    EXPECT_EQ(parse_log_options(net::Query::parse(query), now).error().reason, base::Reason::bad_request)
+        << query;
   }
 }
 
@@ -406,7 +422,8 @@ TEST(NodeStatus, SaysWhatItIsAndKeepsTransitionTimes) {
   NodeInputs inputs;
   inputs.facts.cpus = 2;
   inputs.facts.memory_bytes = int64_t{4} << 30;
-  inputs.pressure = {.memory_available = 1 << 30, .memory_total = int64_t{4} << 30, .disk_available = 50, .disk_total = 100};
+  inputs.pressure = {
+      .memory_available = 1 << 30, .memory_total = int64_t{4} << 30, .disk_available = 50, .disk_total = 100};
   inputs.runtime_version = "crun://1.8.1";
   inputs.ready_message = "because";
   inputs.now = base::Time(1'700'000'000s);

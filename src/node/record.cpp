@@ -8,14 +8,20 @@ namespace {
 using State = ContainerRecord::State;
 
 std::string time_text(base::Time time) { return time == base::Time{} ? "" : base::format_nano_time(time); }
-base::Time time_from(const base::Value& value) { return base::parse_time(value.as_string()).value_or(base::Time{}); }
+base::Time time_from(const base::Value& value) {
+  return base::parse_time(value.as_string()).value_or(base::Time{});
+}
 
 std::string_view state_name(State state) {
   switch (state) {
-    case State::starting: return "starting";
-    case State::running: return "running";
-    case State::exited: return "exited";
-    case State::none: break;
+    case State::starting:
+      return "starting";
+    case State::running:
+      return "running";
+    case State::exited:
+      return "exited";
+    case State::none:
+      break;
   }
   return "none";
 }
@@ -28,12 +34,9 @@ State state_from(std::string_view name) {
 }
 
 base::Value run_value(const PastRun& run) {
-  return base::Object{{"id", run.id},
-                      {"exitCode", run.exit_code},
-                      {"reason", run.reason},
-                      {"message", run.message},
-                      {"started", time_text(run.started)},
-                      {"finished", time_text(run.finished)}};
+  return base::Object{
+      {"id", run.id},           {"exitCode", run.exit_code},         {"reason", run.reason},
+      {"message", run.message}, {"started", time_text(run.started)}, {"finished", time_text(run.finished)}};
 }
 
 PastRun run_from(const base::Value& value) {
@@ -89,7 +92,8 @@ ContainerRecord container_from(const base::Value& value) {
 }  // namespace
 
 ContainerRecord* PodRecord::find(std::string_view container) {
-  const auto found = std::find_if(containers.begin(), containers.end(), [&](const auto& c) { return c.name == container; });
+  const auto found =
+      std::find_if(containers.begin(), containers.end(), [&](const auto& c) { return c.name == container; });
   return found == containers.end() ? nullptr : &*found;
 }
 
@@ -140,7 +144,8 @@ base::Result<PodRecord> pod_record_from(const base::Value& value) {
   return record;
 }
 
-void note_exit(ContainerRecord& container, int exit_code, std::string reason, std::string message, base::Time finished) {
+void note_exit(ContainerRecord& container, int exit_code, std::string reason, std::string message,
+               base::Time finished) {
   container.state = State::exited;
   container.ended = {.id = container.id,
                      .exit_code = exit_code,
@@ -150,10 +155,11 @@ void note_exit(ContainerRecord& container, int exit_code, std::string reason, st
                      .finished = finished};
   container.pid = 0;
   container.pid_start = 0;
-  if (finished - container.started >= std::chrono::seconds(Backoff::kForgetAfter)) container.backoff_seconds = 0;
+  if (finished - container.started >= std::chrono::seconds(Backoff::kForgetAfter))
+    container.backoff_seconds = 0;
   // The first restart is immediate; the wait begins with the second.
-  container.not_before = container.backoff_seconds == 0 ? finished
-                                                        : finished + std::chrono::seconds(container.backoff_seconds);
+  container.not_before =
+      container.backoff_seconds == 0 ? finished : finished + std::chrono::seconds(container.backoff_seconds);
   container.backoff_seconds = Backoff::next(container.backoff_seconds);
 }
 

@@ -1,5 +1,5 @@
-// What the agent remembers of a pod between two looks at it, and across its own restarts: one JSON file per pod.
-// Plain values; a record is changed only by the worker that holds the pod's key.
+// What the agent remembers of a pod between two looks at it, and across its own restarts: one JSON file per
+// pod. Plain values; a record is changed only by the worker that holds the pod's key.
 #pragma once
 
 #include <sys/types.h>
@@ -32,9 +32,9 @@ struct ContainerRecord {
   std::string name;
   bool init = false;
   State state = State::none;
-  std::string id;         // of the current run
-  int restarts = 0;       // runs before the current one
-  std::string image;      // full name
+  std::string id;     // of the current run
+  int restarts = 0;   // runs before the current one
+  std::string image;  // full name
   std::string image_id;
   int stop_signal = 15;
   std::string log_path;
@@ -76,9 +76,9 @@ struct PodRecord {
 
   // Not kept in the file.
   std::map<std::string, Waiting> waiting;
-  std::map<std::string, int> image_backoff;              // seconds, by container
+  std::map<std::string, int> image_backoff;  // seconds, by container
   std::map<std::string, base::Time> image_not_before;
-  std::map<std::string, std::string> said;               // last event by topic: each is said once
+  std::map<std::string, std::string> said;  // last event by topic: each is said once
 
   ContainerRecord* find(std::string_view container);
   const ContainerRecord* find(std::string_view container) const;
@@ -96,6 +96,7 @@ struct Backoff {
   static int next(int previous) { return previous <= 0 ? kFirst : std::min(previous * 2, kMost); }
 };
 // Enters that the container's run ended, and when it may be started again.
-void note_exit(ContainerRecord& container, int exit_code, std::string reason, std::string message, base::Time finished);
+void note_exit(ContainerRecord& container, int exit_code, std::string reason, std::string message,
+               base::Time finished);
 
 }  // namespace node

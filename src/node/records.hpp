@@ -1,5 +1,5 @@
-// All pods' records: in memory for readers, one file each for the next start of the agent. Any thread; a record itself
-// is changed only by the worker that holds its pod's key, which takes a copy and puts it back.
+// All pods' records: in memory for readers, one file each for the next start of the agent. Any thread; a
+// record itself is changed only by the worker that holds its pod's key, which takes a copy and puts it back.
 #pragma once
 
 #include <map>
@@ -37,7 +37,8 @@ class Records {
  private:
   std::string dir_;
   base::Guarded<std::map<std::string, PodRecord>> records_;
-  base::Guarded<std::map<std::string, std::string>> written_;  // the files' texts: what is there is not written again
+  base::Guarded<std::map<std::string, std::string>>
+      written_;  // the files' texts: what is there is not written again
 };
 
 }  // namespace node

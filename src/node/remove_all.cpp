@@ -22,7 +22,8 @@ class Problems {
   }
   base::Result<void> result() const {
     if (texts_.empty()) return {};
-    return base::fail(base::Reason::internal_error, "not everything could be removed: " + base::join(texts_, "; "));
+    return base::fail(base::Reason::internal_error,
+                      "not everything could be removed: " + base::join(texts_, "; "));
   }
 
  private:
@@ -35,7 +36,8 @@ void remove_container_folders(const Config& config, Problems& problems) {
   for (const auto& key : records.keys()) {
     for (const auto& record : records.of_pod(key)) {
       problems.note(remove_sandbox_network(record.netns, record.veth));
-      problems.note(sys::remove_tree(config.log_dir + "/" + record.namespace_ + "_" + record.name + "_" + record.uid));
+      problems.note(
+          sys::remove_tree(config.log_dir + "/" + record.namespace_ + "_" + record.name + "_" + record.uid));
     }
   }
   for (const auto& folder : {config.run_dir + "/netns", config.run_dir + "/volumes"}) {

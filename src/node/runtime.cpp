@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 
 #include "base/ids.hpp"
 #include "base/json.hpp"
@@ -25,7 +25,8 @@ using namespace std::chrono_literals;
 constexpr auto kRuntimeTimeout = 30s;
 
 std::string find_program(const std::string& name) {
-  for (const char* folder : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"}) {
+  for (const char* folder :
+       {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"}) {
     const std::string path = folder + name;
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
@@ -63,7 +64,8 @@ base::Result<std::string> read_report(int fd, std::chrono::milliseconds timeout)
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {
     pollfd poll_fd{fd, POLLIN, 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) return base::fail(base::Reason::timeout, "conmon did not answer in time");
     const int n = ::poll(&poll_fd, 1, static_cast<int>(left));
     if (n < 0 && errno == EINTR) continue;
@@ -105,7 +107,8 @@ base::Result<std::unique_ptr<Runtime>> Runtime::make(const Config& config) {
   runtime->socket_dir_ = config.run_dir + "/attach";
   runtime->capability_bounds_ = read_capability_bounds();
   runtime->cgroup_namespaces_ = sys::cgroups_are_v2();
-  for (const auto& dir : {runtime->root_, runtime->exit_dir_, runtime->socket_dir_}) CHECK_OK(sys::make_dirs(dir, 0700));
+  for (const auto& dir : {runtime->root_, runtime->exit_dir_, runtime->socket_dir_})
+    CHECK_OK(sys::make_dirs(dir, 0700));
   return runtime;
 }
 
@@ -117,7 +120,8 @@ base::Result<std::unique_ptr<Runtime>> Runtime::find_unproved(const Config& conf
     runtime->leave_out_unified_ = runtime->name_ == "crun" && sys::cgroups_are_hybrid();
     if (!runtime->path_.empty()) return runtime;
   }
-  return base::fail(base::Reason::service_unavailable, "no container runtime is installed: apt-get install crun");
+  return base::fail(base::Reason::service_unavailable,
+                    "no container runtime is installed: apt-get install crun");
 }
 
 base::Result<std::unique_ptr<Runtime>> Runtime::find(const Config& config) {
@@ -140,7 +144,8 @@ base::Result<std::unique_ptr<Runtime>> Runtime::find(const Config& config) {
     runtime->version_ = version_of(runtime->path_);
     runtime->why_ = runtime->name_ + " " + runtime->version_ + " runs the containers";
     if (runtime->leave_out_unified_) {
-      runtime->why_ += ", in a private mount namespace without the cgroup2 mount because the host's cgroups are hybrid";
+      runtime->why_ +=
+          ", in a private mount namespace without the cgroup2 mount because the host's cgroups are hybrid";
     } else if (!tried.empty()) {
       runtime->why_ += ": " + tried.substr(0, tried.size() - 2);
     }
@@ -160,7 +165,8 @@ base::Result<void> Runtime::prove(const Config& config) const {
   for (const char* type : {"mount", "pid", "ipc", "uts", "network"}) {
     namespaces.emplace_back(base::Object{{"type", type}});
   }
-  // The program does not exist: `create` succeeds or fails before it looks for it only in runc, so it gets a file.
+  // The program does not exist: `create` succeeds or fails before it looks for it only in runc, so it gets a
+  // file.
   const base::Object config_json{
       {"ociVersion", "1.0.2"},
       {"process", base::Object{{"terminal", false},
@@ -177,7 +183,8 @@ base::Result<void> Runtime::prove(const Config& config) const {
   CHECK_OK(sys::write_file(bundle + "/rootfs/probe", "#!/probe\n", 0755));
   auto created = run({"create", "--bundle", bundle, id}, "create a container");
   auto removed = remove(id);
-  if (auto cleaned = sys::remove_tree(bundle); !cleaned) base::log_warning("node", "{}", cleaned.error().message);
+  if (auto cleaned = sys::remove_tree(bundle); !cleaned)
+    base::log_warning("node", "{}", cleaned.error().message);
   if (!created) return created;
   return removed;
 }
@@ -195,8 +202,8 @@ sys::Spawn Runtime::command(std::vector<std::string> arguments) const {
   return spawn;
 }
 
-// `create` leaves the container's first process with our pipes as its streams, so the end of the runtime counts, not
-// the end of the pipe: output goes to a file.
+// `create` leaves the container's first process with our pipes as its streams, so the end of the runtime
+// counts, not the end of the pipe: output goes to a file.
 base::Result<void> Runtime::run(std::vector<std::string> arguments, const char* what) const {
   auto spawn = command(std::move(arguments));
   sys::Fd output(::open((root_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -213,18 +220,43 @@ base::Result<void> Runtime::run(std::vector<std::string> arguments, const char* 
   char buffer[4096];
   const ssize_t n = ::pread(output.get(), buffer, sizeof(buffer), 0);
   const std::string said = n > 0 ? last_line(std::string_view(buffer, static_cast<size_t>(n))) : "";
-  return base::fail(base::Reason::internal_error, std::string(what) + ": " + name_ + " failed: " +
-                                                      (said.empty() ? "exit code " + std::to_string(status->code) : said));
+  return base::fail(base::Reason::internal_error,
+                    std::string(what) + ": " + name_ +
+                        " failed: " + (said.empty() ? "exit code " + std::to_string(status->code) : said));
 }
 
 base::Result<StartedProcess> Runtime::create(const ContainerStart& start) const {
   TRY(auto report, sys::make_pipe());
   sys::Spawn spawn;
-  spawn.argv = {conmon_, "--cid", start.id, "--cuuid", start.id, "--name", start.name, "--bundle", start.bundle,
-                "--runtime", path_, "--runtime-arg", "--root=" + root_,
-                "--log-path", "k8s-file:" + start.log_path, "--exit-dir", exit_dir_, "--persist-dir", start.bundle,
-                "--container-pidfile", start.bundle + "/pid", "--conmon-pidfile", start.bundle + "/conmon.pid",
-                "--socket-dir-path", socket_dir_, "--full-attach", "--no-sync-log", "--log-level", "error"};
+  spawn.argv = {conmon_,
+                "--cid",
+                start.id,
+                "--cuuid",
+                start.id,
+                "--name",
+                start.name,
+                "--bundle",
+                start.bundle,
+                "--runtime",
+                path_,
+                "--runtime-arg",
+                "--root=" + root_,
+                "--log-path",
+                "k8s-file:" + start.log_path,
+                "--exit-dir",
+                exit_dir_,
+                "--persist-dir",
+                start.bundle,
+                "--container-pidfile",
+                start.bundle + "/pid",
+                "--conmon-pidfile",
+                start.bundle + "/conmon.pid",
+                "--socket-dir-path",
+                socket_dir_,
+                "--full-attach",
+                "--no-sync-log",
+                "--log-level",
+                "error"};
   if (name_ == "crun") {
     spawn.argv.insert(spawn.argv.end(), {"--runtime-arg", "--cgroup-manager=cgroupfs"});
   }
@@ -241,7 +273,8 @@ base::Result<StartedProcess> Runtime::create(const ContainerStart& start) const 
                    .target = start.bundle + "/rootfs",
                    .type = "overlay",
                    .flags = 0,
-                   .options = "lowerdir=" + base::join(top_first, ":") + ",upperdir=" + start.upper + ",workdir=" + start.work,
+                   .options = "lowerdir=" + base::join(top_first, ":") + ",upperdir=" + start.upper +
+                              ",workdir=" + start.work,
                    .working_dir = start.layers_dir}};
   spawn.mounts.insert(spawn.mounts.end(), start.mounts.begin(), start.mounts.end());
   TRY(auto conmon, sys::spawn(spawn));
@@ -249,21 +282,25 @@ base::Result<StartedProcess> Runtime::create(const ContainerStart& start) const 
   TRY(auto status, conmon.wait(kRuntimeTimeout));
   if (!status || status->code != 0) {
     if (!status) conmon.kill(SIGKILL);
-    return base::fail(base::Reason::internal_error, "conmon failed to start" +
-                                                        (status ? ": exit code " + std::to_string(status->code) : ""));
+    return base::fail(
+        base::Reason::internal_error,
+        "conmon failed to start" + (status ? ": exit code " + std::to_string(status->code) : ""));
   }
   TRY(auto text, read_report(report.read.get(), kRuntimeTimeout));
   auto value = base::parse_json(base::trim(text));
   const int64_t pid = value ? (*value)["data"].int_or((*value)["pid"].int_or(-1)) : -1;
   if (pid <= 0) {
     const std::string said = value ? std::string((*value)["message"].as_string()) : text;
-    return base::fail(base::Reason::internal_error, name_ + " could not create the container: " + last_line(said));
+    return base::fail(base::Reason::internal_error,
+                      name_ + " could not create the container: " + last_line(said));
   }
   const auto begun = sys::process_start_time(static_cast<pid_t>(pid));
   return StartedProcess{static_cast<pid_t>(pid), begun.value_or(0)};
 }
 
-base::Result<void> Runtime::start(const std::string& id) const { return run({"start", id}, "start the container"); }
+base::Result<void> Runtime::start(const std::string& id) const {
+  return run({"start", id}, "start the container");
+}
 
 base::Result<void> Runtime::remove(const std::string& id) const {
   if (!sys::exists(root_ + "/" + id)) return {};
@@ -309,12 +346,15 @@ base::Result<sys::Spawn> Runtime::exec(const std::string& id, const std::string&
   process.object().set("terminal", terminal);
   if (terminal) process.object()["env"].array().emplace_back("TERM=xterm");
   CHECK_OK(sys::write_file(scratch + ".json", base::write_json(process), 0600));
-  std::vector<std::string> arguments = {"exec", "--process", scratch + ".json", "--pid-file", scratch + ".pid"};
+  std::vector<std::string> arguments = {"exec", "--process", scratch + ".json", "--pid-file",
+                                        scratch + ".pid"};
   if (terminal) arguments.push_back("--tty");
   arguments.push_back(id);
   return command(std::move(arguments));
 }
 
-std::vector<std::string> Runtime::known_containers() const { return sys::list_dir(root_).value_or(std::vector<std::string>()); }
+std::vector<std::string> Runtime::known_containers() const {
+  return sys::list_dir(root_).value_or(std::vector<std::string>());
+}
 
 }  // namespace node

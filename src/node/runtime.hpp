@@ -1,5 +1,5 @@
-// The OCI runtime (crun, else runc) and conmon as child processes. A container and its monitor live in sessions of
-// their own and outlive this process; what they leave is read from files. Any thread.
+// The OCI runtime (crun, else runc) and conmon as child processes. A container and its monitor live in
+// sessions of their own and outlive this process; what they leave is read from files. Any thread.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@ namespace node {
 
 struct ContainerStart {
   std::string id;
-  std::string name;     // for conmon's logs
-  std::string bundle;   // folder with config.json; rootfs/ is mounted there
+  std::string name;    // for conmon's logs
+  std::string bundle;  // folder with config.json; rootfs/ is mounted there
   std::string log_path;
   bool terminal = false;
   std::string layers_dir;
@@ -38,9 +38,9 @@ class Runtime {
   // Without the proof: for cleaning up.
   static base::Result<std::unique_ptr<Runtime>> find_unproved(const Config& config);
 
-  const std::string& name() const { return name_; }          // "crun"
-  const std::string& version() const { return version_; }    // "1.8.1"
-  const std::string& explanation() const { return why_; }    // one sentence for the Node's status
+  const std::string& name() const { return name_; }        // "crun"
+  const std::string& version() const { return version_; }  // "1.8.1"
+  const std::string& explanation() const { return why_; }  // one sentence for the Node's status
   const std::string& exit_dir() const { return exit_dir_; }
   uint64_t capability_bounds() const { return capability_bounds_; }
   bool cgroup_namespaces() const { return cgroup_namespaces_; }
@@ -53,8 +53,8 @@ class Runtime {
   std::optional<int> exit_code(const std::string& id) const;
   void forget_exit(const std::string& id) const;
   bool was_killed_for_memory(const std::string& cgroup_path, const std::string& bundle) const;
-  // How to run a command inside the container, as its own process runs (user, environment, folder). Makes the files
-  // `scratch`.json and `scratch`.pid (the command's process id).
+  // How to run a command inside the container, as its own process runs (user, environment, folder). Makes the
+  // files `scratch`.json and `scratch`.pid (the command's process id).
   base::Result<sys::Spawn> exec(const std::string& id, const std::string& bundle,
                                 const std::vector<std::string>& command, bool terminal,
                                 const std::string& scratch) const;

@@ -35,8 +35,10 @@ base::Result<void> set_up_inside(const SandboxNetwork& network, int outside) {
   CHECK_OK(netlink.add_address(eth0, network.ip, 32));
   CHECK_OK(netlink.set_up(eth0));
   CHECK_OK(netlink.set_neighbour(eth0, kGateway, kGatewayMac));
-  CHECK_OK(netlink.replace_route({.destination = kGateway, .prefix = 32, .gateway = "", .index = eth0, .source = ""}));
-  CHECK_OK(netlink.replace_route({.destination = "", .prefix = 0, .gateway = kGateway, .index = eth0, .source = "", .onlink = true}));
+  CHECK_OK(netlink.replace_route(
+      {.destination = kGateway, .prefix = 32, .gateway = "", .index = eth0, .source = ""}));
+  CHECK_OK(netlink.replace_route(
+      {.destination = "", .prefix = 0, .gateway = kGateway, .index = eth0, .source = "", .onlink = true}));
   return {};
 }
 
@@ -45,7 +47,8 @@ base::Result<void> set_up_outside(const SandboxNetwork& network) {
   TRY(auto index, netlink.link_index(network.veth));
   CHECK_OK(netlink.set_up(index));
   CHECK_OK(netlink.set_neighbour(index, network.ip, pod_mac(network.ip)));
-  sys::Netlink::Route route{.destination = network.ip, .prefix = 32, .gateway = "", .index = index, .source = network.node_ip};
+  sys::Netlink::Route route{
+      .destination = network.ip, .prefix = 32, .gateway = "", .index = index, .source = network.node_ip};
   auto added = netlink.replace_route(route);
   if (!added && !network.node_ip.empty()) {
     // The node's address may lie outside of this namespace: then the kernel chooses the source.

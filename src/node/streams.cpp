@@ -51,8 +51,13 @@ base::Result<FoundContainer> find_container(const Records& records, const std::s
 }
 
 Streams::Streams(const Records& records, const Runtime& runtime, const sys::Clock& clock, std::string run_dir)
-    : state_(new State{.records = records, .runtime = runtime, .clock = clock, .run_dir = std::move(run_dir),
-                       .mutex = {}, .changed = {}, .wakes = {}}) {}
+    : state_(new State{.records = records,
+                       .runtime = runtime,
+                       .clock = clock,
+                       .run_dir = std::move(run_dir),
+                       .mutex = {},
+                       .changed = {},
+                       .wakes = {}}) {}
 
 Streams::~Streams() {
   std::unique_lock lock(state_->mutex);
@@ -63,6 +68,120 @@ Streams::~Streams() {
   }
   state_->changed.wait(lock, [&] { return state_->running == 0; });
 }
+
+namespace {
+
+// Where a request for a container leads, once it is found.
+struct Target {
+  std::shared_ptr<Streams::State> state;
+  FoundContainer found;
+  std::string pod;
+  std::string container;
+};
+
+bool has_room(Streams::State& state) {
+  std::lock_guard lock(state.mutex);
+  return !state.stopping && state.running < Streams::State::kMost;
+}
+
+// Admission is done by then; the bytes flow on a thread of the stream's own.
+void launch(const std::shared_ptr<Streams::State>& state, const std::shared_ptr<Wake>& wake,
+            std::function<void()> work) {
+  {
+    std::lock_guard lock(state->mutex);
+    ++state->running;
+    state->wakes.insert(wake);
+    if (state->stopping) wake->closed = true;
+  }
+  std::thread([state, wake, work = std::move(work)]() mutable {
+    work();
+    work = nullptr;
+    std::lock_guard lock(state->mutex);
+    state->wakes.erase(wake);
+    --state->running;
+    state->changed.notify_all();
+  }).detach();
+}
+
+void handle_logs(const net::Request& request, net::Responder& responder, const Target& target) {
+  auto options = parse_log_options(request.query, target.state->clock.now());
+  if (!options) return answer_error(responder, options.error());
+  const auto& own = target.found.container;
+  std::string path = own.log_path;
+  const std::string who = "container \"" + target.container + "\" in pod \"" + target.pod + "\"";
+  if (options->previous) {
+    if (!own.last)
+      return answer_error(responder,
+                          {base::Reason::bad_request, "previous terminated " + who + " not found", nullptr});
+    path = path.substr(0, path.rfind('/') + 1) + std::to_string(own.restarts - 1) + ".log";
+    options->follow = false;
+  } else if (own.state == ContainerRecord::State::none || path.empty()) {
+    return answer_error(
+        responder, {base::Reason::bad_request, who + " is waiting to start: ContainerCreating", nullptr});
+  }
+  net::Headers headers;
+  headers.add("Content-Type", "text/plain");
+  auto stream = responder.stream(200, std::move(headers));
+  auto wake = std::make_shared<Wake>();
+  stream->on_close([wake] {
+    wake->closed = true;
+    wake->ring();
+  });
+  launch(target.state, wake,
+         [state = target.state, wake, stream, path, found = target.found, options = *options] {
+           serve_logs(state->records, found, options, path, *stream, *wake);
+           stream->finish();
+         });
+}
+
+base::Result<ExecRequest> parse_exec(const net::Query& query) {
+  ExecRequest exec;
+  for (const auto& argument : query.all("command")) exec.command.emplace_back(argument);
+  exec.tty = is_true(query.get("tty"));
+  exec.in = is_true(query.get("stdin")) || is_true(query.get("input"));
+  exec.out = is_true(query.get("stdout")) || is_true(query.get("output"));
+  exec.err = !exec.tty && (is_true(query.get("stderr")) || is_true(query.get("error")));
+  if (exec.command.empty()) {
+    return base::fail(base::Reason::bad_request, "you must specify at least 1 command for the container");
+  }
+  if (!exec.in && !exec.out && !exec.err) {
+    return base::fail(base::Reason::bad_request, "you must specify at least 1 of stdin, stdout, stderr");
+  }
+  return exec;
+}
+
+void handle_exec(const net::Request& request, net::Responder& responder, const Target& target) {
+  auto exec = parse_exec(request.query);
+  if (!exec) return answer_error(responder, exec.error());
+  if (target.found.container.state != ContainerRecord::State::running) {
+    return answer_error(responder, {base::Reason::internal_error,
+                                    "container not found (\"" + target.container + "\")", nullptr});
+  }
+  if (!request.websocket_upgrade) {
+    return answer_error(responder, {base::Reason::bad_request, "Upgrade request required", nullptr});
+  }
+  const std::string protocol = choose_protocol(request);
+  if (protocol.empty()) {
+    return answer_error(responder,
+                        {base::Reason::bad_request,
+                         "this node speaks the WebSocket sub-protocols v5.channel.k8s.io, v4.channel.k8s.io "
+                         "and channel.k8s.io",
+                         nullptr});
+  }
+  auto socket = responder.websocket(protocol);
+  if (!socket) return answer_error(responder, socket.error());
+  auto wake = std::make_shared<Wake>();
+  auto input = std::make_shared<ExecInput>(wake);
+  listen(**socket, input);
+  const std::string& id = target.found.container.id;
+  launch(target.state, wake,
+         [state = target.state, input, ws = *socket, exec = *exec, protocol, id,
+          bundle = target.state->records.container_dir(target.found.uid, id)] {
+           serve_exec(state->runtime, id, bundle, exec, state->run_dir, *ws, protocol, *input);
+         });
+}
+
+}  // namespace
 
 void Streams::handle(net::Request request, std::shared_ptr<net::Responder> responder) {
   const auto parts = base::split(request.path, '/');  // "", "exec", NAMESPACE, POD, CONTAINER
@@ -75,93 +194,19 @@ void Streams::handle(net::Request request, std::shared_ptr<net::Responder> respo
   const bool logs = parts.size() == 5 && parts[1] == "containerLogs";
   const bool exec = parts.size() == 5 && parts[1] == "exec";
   if (!logs && !exec) {
-    return answer_error(*responder, {base::Reason::not_found, "the node serves /containerLogs and /exec, not " + request.path, nullptr});
+    return answer_error(
+        *responder,
+        {base::Reason::not_found, "the node serves /containerLogs and /exec, not " + request.path, nullptr});
   }
   auto found = find_container(state_->records, parts[2], parts[3], parts[4]);
   if (!found) return answer_error(*responder, found.error());
-  auto wake = std::make_shared<Wake>();
-  auto state = state_;
-
-  // Admission and the choice of the stream happen here; the bytes flow on the stream's own thread.
-  const auto launch = [&](std::function<void()> work) {
-    {
-      std::lock_guard lock(state->mutex);
-      ++state->running;
-      state->wakes.insert(wake);
-    }
-    std::thread([state, wake, work = std::move(work)] {
-      work();
-      std::lock_guard lock(state->mutex);
-      state->wakes.erase(wake);
-      --state->running;
-      state->changed.notify_all();
-    }).detach();
-  };
-  {
-    std::lock_guard lock(state->mutex);
-    if (state->stopping || state->running >= State::kMost) {
-      return answer_error(*responder, {base::Reason::too_many_requests, "this node serves 256 streams at most: end others first", nullptr});
-    }
+  if (!has_room(*state_)) {
+    return answer_error(*responder, {base::Reason::too_many_requests,
+                                     "this node serves 256 streams at most: end others first", nullptr});
   }
-
-  if (logs) {
-    auto options = parse_log_options(request.query, state->clock.now());
-    if (!options) return answer_error(*responder, options.error());
-    const auto& own = found->container;
-    std::string path = own.log_path;
-    if (options->previous) {
-      if (!own.last) {
-        return answer_error(*responder, {base::Reason::bad_request, "previous terminated container \"" + parts[4] + "\" in pod \"" +
-                                                                        parts[3] + "\" not found", nullptr});
-      }
-      path = path.substr(0, path.rfind('/') + 1) + std::to_string(own.restarts - 1) + ".log";
-      options->follow = false;
-    } else if (own.state == ContainerRecord::State::none || path.empty()) {
-      return answer_error(*responder, {base::Reason::bad_request, "container \"" + parts[4] + "\" in pod \"" + parts[3] +
-                                                                      "\" is waiting to start: ContainerCreating", nullptr});
-    }
-    net::Headers headers;
-    headers.add("Content-Type", "text/plain");
-    auto stream = responder->stream(200, std::move(headers));
-    stream->on_close([wake] {
-      wake->closed = true;
-      wake->ring();
-    });
-    return launch([state, wake, stream, path, own = *found, options = *options] {
-      serve_logs(state->records, own, options, path, *stream, *wake);
-      stream->finish();
-    });
-  }
-
-  ExecRequest exec_request;
-  for (const auto& argument : request.query.all("command")) exec_request.command.emplace_back(argument);
-  exec_request.tty = is_true(request.query.get("tty"));
-  exec_request.in = is_true(request.query.get("stdin")) || is_true(request.query.get("input"));
-  exec_request.out = is_true(request.query.get("stdout")) || is_true(request.query.get("output"));
-  exec_request.err = !exec_request.tty && (is_true(request.query.get("stderr")) || is_true(request.query.get("error")));
-  if (exec_request.command.empty()) {
-    return answer_error(*responder, {base::Reason::bad_request, "you must specify at least 1 command for the container", nullptr});
-  }
-  if (!exec_request.in && !exec_request.out && !exec_request.err) {
-    return answer_error(*responder, {base::Reason::bad_request, "you must specify at least 1 of stdin, stdout, stderr", nullptr});
-  }
-  if (found->container.state != ContainerRecord::State::running) {
-    return answer_error(*responder, {base::Reason::internal_error, "container not found (\"" + parts[4] + "\")", nullptr});
-  }
-  if (!request.websocket_upgrade) return answer_error(*responder, {base::Reason::bad_request, "Upgrade request required", nullptr});
-  const std::string protocol = choose_protocol(request);
-  if (protocol.empty()) {
-    return answer_error(*responder, {base::Reason::bad_request, "this node speaks the WebSocket sub-protocols v5.channel.k8s.io, "
-                                                                "v4.channel.k8s.io and channel.k8s.io", nullptr});
-  }
-  auto socket = responder->websocket(protocol);
-  if (!socket) return answer_error(*responder, socket.error());
-  auto input = std::make_shared<ExecInput>(wake);
-  listen(**socket, input);
-  launch([state, wake, input, ws = *socket, exec_request, protocol, id = found->container.id,
-          bundle = state->records.container_dir(found->uid, found->container.id)] {
-    serve_exec(state->runtime, id, bundle, exec_request, state->run_dir, *ws, protocol, *input);
-  });
+  const Target target{state_, std::move(*found), parts[3], parts[4]};
+  if (logs) return handle_logs(request, *responder, target);
+  handle_exec(request, *responder, target);
 }
 
 }  // namespace node

@@ -1,5 +1,5 @@
-// What the node serves: logs and exec, in the kubelet's own URL form. The Handler answers on any thread; each open
-// stream has a thread of its own, of which there is a bounded number.
+// What the node serves: logs and exec, in the kubelet's own URL form. The Handler answers on any thread; each
+// open stream has a thread of its own, of which there is a bounded number.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,9 @@ class Streams {
   ~Streams();  // ends every stream
   void handle(net::Request request, std::shared_ptr<net::Responder> responder);
 
+  struct State;  // node/streams_state.hpp
+
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 

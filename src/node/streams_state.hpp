@@ -8,8 +8,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,8 +68,8 @@ base::Result<FoundContainer> find_container(const Records& records, const std::s
                                             const std::string& pod, const std::string& container);
 
 // Serves one stream to its end, on the calling thread.
-void serve_logs(const Records& records, const FoundContainer& found, const LogOptions& options, const std::string& path,
-                net::BodyStream& stream, const Wake& wake);
+void serve_logs(const Records& records, const FoundContainer& found, const LogOptions& options,
+                const std::string& path, net::BodyStream& stream, const Wake& wake);
 
 struct ExecRequest {
   std::vector<std::string> command;
@@ -93,7 +93,8 @@ struct ExecInput {
 // Sets the socket's callbacks: before anything else is done with it.
 void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input);
 // Runs the command, moves the bytes, says how it ended, closes. On the calling thread.
-void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle, const ExecRequest& request,
-                const std::string& run_dir, net::WebSocket& socket, std::string_view protocol, ExecInput& input);
+void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle,
+                const ExecRequest& request, const std::string& run_dir, net::WebSocket& socket,
+                std::string_view protocol, ExecInput& input);
 
 }  // namespace node

@@ -46,15 +46,16 @@ base::Result<void> add_items(Payload& payload, const Data& data, const std::vect
 }
 
 // A look-up that may be allowed to find nothing.
-base::Result<Data> look_up(const std::function<base::Result<Data>(const std::string&)>& find, const std::string& name,
-                           bool optional) {
+base::Result<Data> look_up(const std::function<base::Result<Data>(const std::string&)>& find,
+                           const std::string& name, bool optional) {
   auto data = find(name);
   if (!data && optional && data.error().reason == base::Reason::not_found) return Data();
   return data;
 }
 
-base::Result<void> add_downward(Payload& payload, const api::Pod& pod, const std::vector<api::DownwardAPIVolumeFile>& items,
-                                int64_t mode, const EnvironmentSources& sources) {
+base::Result<void> add_downward(Payload& payload, const api::Pod& pod,
+                                const std::vector<api::DownwardAPIVolumeFile>& items, int64_t mode,
+                                const EnvironmentSources& sources) {
   const auto lines = [](const Data& map) {
     std::string text;
     for (const auto& [key, value] : map) text += key + "=" + base::quote(value) + "\n";
@@ -84,7 +85,8 @@ base::Result<void> add_projection(Payload& payload, const api::Pod& pod, const a
   if (source.config_map) {
     const auto& from = *source.config_map;
     TRY(auto data, look_up(sources.config_map, from.name, from.optional.value_or(false)));
-    return add_items(payload, data, from.items, mode, from.optional.value_or(false), "configmap " + from.name);
+    return add_items(payload, data, from.items, mode, from.optional.value_or(false),
+                     "configmap " + from.name);
   }
   if (source.secret) {
     const auto& from = *source.secret;
@@ -112,7 +114,8 @@ base::Result<std::string> make_empty_dir(const api::Volume& volume, const Volume
   if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0) {
     return std::unexpected(base::errno_error("give " + path + " to group " + std::to_string(*group), errno));
   }
-  if (::chmod(path.c_str(), group ? 02777 : 0777) != 0) return std::unexpected(base::errno_error("chmod " + path, errno));
+  if (::chmod(path.c_str(), group ? 02777 : 0777) != 0)
+    return std::unexpected(base::errno_error("chmod " + path, errno));
   return path;
 }
 
@@ -127,7 +130,7 @@ base::Result<std::string> check_host_path(const api::Volume& volume) {
   } else if (type == "FileOrCreate" && !sys::exists(path)) {
     CHECK_OK(sys::write_file(path, "", 0644));
   }
-  struct stat info {};
+  struct stat info{};
   const bool there = ::stat(path.c_str(), &info) == 0;
   const bool right = type.empty() || (there && ((type.starts_with("Directory") && S_ISDIR(info.st_mode)) ||
                                                 (type.starts_with("File") && S_ISREG(info.st_mode)) ||
@@ -153,8 +156,8 @@ std::string unsupported_kind(const api::Volume& volume) {
   return "unknown";
 }
 
-base::Result<std::string> prepare_volume(const api::Pod& pod, const api::Volume& volume, const VolumePlaces& places,
-                                         const EnvironmentSources& sources) {
+base::Result<std::string> prepare_volume(const api::Pod& pod, const api::Volume& volume,
+                                         const VolumePlaces& places, const EnvironmentSources& sources) {
   std::optional<int64_t> group;
   if (pod.spec.security_context) group = pod.spec.security_context->fs_group;
   if (volume.empty_dir) return make_empty_dir(volume, places, group);
@@ -165,15 +168,16 @@ base::Result<std::string> prepare_volume(const api::Pod& pod, const api::Volume&
   if (volume.config_map) {
     const auto& from = *volume.config_map;
     TRY(auto data, look_up(sources.config_map, from.name, from.optional.value_or(false)));
-    CHECK_OK(add_items(payload, data, from.items, from.default_mode.value_or(0644), from.optional.value_or(false),
-                       "configmap " + from.name));
+    CHECK_OK(add_items(payload, data, from.items, from.default_mode.value_or(0644),
+                       from.optional.value_or(false), "configmap " + from.name));
   } else if (volume.secret) {
     const auto& from = *volume.secret;
     TRY(auto data, look_up(sources.secret, from.secret_name, from.optional.value_or(false)));
-    CHECK_OK(add_items(payload, data, from.items, from.default_mode.value_or(0644), from.optional.value_or(false),
-                       "secret " + from.secret_name));
+    CHECK_OK(add_items(payload, data, from.items, from.default_mode.value_or(0644),
+                       from.optional.value_or(false), "secret " + from.secret_name));
   } else if (volume.downward_api) {
-    CHECK_OK(add_downward(payload, pod, volume.downward_api->items, volume.downward_api->default_mode.value_or(0644), sources));
+    CHECK_OK(add_downward(payload, pod, volume.downward_api->items,
+                          volume.downward_api->default_mode.value_or(0644), sources));
   } else if (volume.projected) {
     for (const auto& source : volume.projected->sources) {
       CHECK_OK(add_projection(payload, pod, source, volume.projected->default_mode.value_or(0644), sources));
@@ -197,7 +201,8 @@ bool payload_is_current(const std::string& folder, const Payload& files) {
     auto bytes = sys::read_file(folder + "/..data/" + path);
     if (!bytes || *bytes != file.bytes) return false;
   }
-  return names && static_cast<size_t>(std::count_if(names->begin(), names->end(), [](const std::string& name) {
+  return names &&
+         static_cast<size_t>(std::count_if(names->begin(), names->end(), [](const std::string& name) {
            return !name.starts_with("..");
          })) == wanted.size();
 }
@@ -213,7 +218,8 @@ base::Result<void> write_payload(const std::string& folder, const std::map<std::
   std::vector<std::string> tops;
   for (const auto& [path, file] : files) {
     const auto slash = path.rfind('/');
-    if (slash != std::string::npos) CHECK_OK(sys::make_dirs(folder + "/" + version + "/" + path.substr(0, slash), 0755));
+    if (slash != std::string::npos)
+      CHECK_OK(sys::make_dirs(folder + "/" + version + "/" + path.substr(0, slash), 0755));
     const std::string place = folder + "/" + version + "/" + path;
     CHECK_OK(sys::write_file(place, file.bytes, 0600));
     if (group && ::chown(place.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0) {
@@ -244,13 +250,15 @@ base::Result<void> write_payload(const std::string& folder, const std::map<std::
   return {};
 }
 
-base::Result<std::map<std::string, std::string>> prepare_volumes(const api::Pod& pod, const VolumePlaces& places,
+base::Result<std::map<std::string, std::string>> prepare_volumes(const api::Pod& pod,
+                                                                 const VolumePlaces& places,
                                                                  const EnvironmentSources& sources) {
   std::map<std::string, std::string> paths;
   for (const auto& volume : pod.spec.volumes) {
     auto path = prepare_volume(pod, volume, places, sources);
     if (!path) {
-      return std::unexpected(std::move(path).error().wrap("MountVolume.SetUp failed for volume \"" + volume.name + "\""));
+      return std::unexpected(
+          std::move(path).error().wrap("MountVolume.SetUp failed for volume \"" + volume.name + "\""));
     }
     paths[volume.name] = *path;
   }
@@ -274,7 +282,8 @@ base::Result<ContainerMounts> plan_mounts(const api::Container& container,
     if (volume == volumes.end()) return bad("volumeMount " + mount.name + " names no volume of the pod");
     const std::string target = mount.mount_path.starts_with('/') ? mount.mount_path : "/" + mount.mount_path;
     BindMount bind{volume->second, target, mount.read_only.value_or(false), mount.mount_propagation};
-    const std::string sub = mount.sub_path_expr.empty() ? mount.sub_path : expand_references(mount.sub_path_expr, env);
+    const std::string sub =
+        mount.sub_path_expr.empty() ? mount.sub_path : expand_references(mount.sub_path_expr, env);
     if (!sub.empty()) {
       TRY(auto path, normalise_member(sub));
       TRY(auto root, sys::open_file(volume->second, O_PATH | O_DIRECTORY));
@@ -293,16 +302,21 @@ base::Result<ContainerMounts> plan_mounts(const api::Container& container,
         found = std::move(at);
       }
       if (!found) return std::unexpected(std::move(found).error().wrap("subPath " + sub));
-      struct stat info {};
-      if (::fstat(found->get(), &info) != 0) return std::unexpected(base::errno_error("subPath " + sub, errno));
+      struct stat info{};
+      if (::fstat(found->get(), &info) != 0)
+        return std::unexpected(base::errno_error("subPath " + sub, errno));
       bind.source = scratch + "/subpath-" + std::to_string(i);
       if (S_ISDIR(info.st_mode)) {
         CHECK_OK(sys::make_dirs(bind.source, 0755));
       } else {
         CHECK_OK(sys::write_file(bind.source, "", 0600));
       }
-      plan.before.push_back({.source = "/proc/self/fd/" + std::to_string(found->get()), .target = bind.source, .type = "",
-                             .flags = MS_BIND | MS_REC, .options = "", .working_dir = ""});
+      plan.before.push_back({.source = "/proc/self/fd/" + std::to_string(found->get()),
+                             .target = bind.source,
+                             .type = "",
+                             .flags = MS_BIND | MS_REC,
+                             .options = "",
+                             .working_dir = ""});
       plan.held.push_back(std::move(*found));
     }
     plan.binds.push_back(std::move(bind));

@@ -1,5 +1,5 @@
-// A pod's volumes as folders on the node: emptyDir, hostPath, configMap, secret, downwardAPI and projections of these.
-// Blocking; one pod on one thread at a time.
+// A pod's volumes as folders on the node: emptyDir, hostPath, configMap, secret, downwardAPI and projections
+// of these. Blocking; one pod on one thread at a time.
 #pragma once
 
 #include <map>
@@ -20,12 +20,13 @@ struct VolumePlaces {
 };
 
 // Makes, or brings up to date, every volume: name -> path. The error is the reason of FailedMount.
-base::Result<std::map<std::string, std::string>> prepare_volumes(const api::Pod& pod, const VolumePlaces& places,
+base::Result<std::map<std::string, std::string>> prepare_volumes(const api::Pod& pod,
+                                                                 const VolumePlaces& places,
                                                                  const EnvironmentSources& sources);
 base::Result<void> remove_volumes(const VolumePlaces& places);
 
-// The mounts of one container. A subPath is resolved inside its volume only; its mount is made in the container's own
-// mount namespace from a descriptor, so that nobody can swap it in between.
+// The mounts of one container. A subPath is resolved inside its volume only; its mount is made in the
+// container's own mount namespace from a descriptor, so that nobody can swap it in between.
 struct ContainerMounts {
   std::vector<BindMount> binds;
   std::vector<sys::ChildMount> before;  // made first: the source of a bind
@@ -35,7 +36,8 @@ base::Result<ContainerMounts> plan_mounts(const api::Container& container,
                                           const std::map<std::string, std::string>& volumes,
                                           const std::string& scratch, const std::vector<std::string>& env);
 
-// Files under names that switch all at once, as the kubelet's atomic writer lays them out. Pure input, any thread.
+// Files under names that switch all at once, as the kubelet's atomic writer lays them out. Pure input, any
+// thread.
 struct PayloadFile {
   std::string bytes;
   unsigned mode = 0644;

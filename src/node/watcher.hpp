@@ -1,5 +1,5 @@
-// Hears of files that appear in folders (inotify): containers that have ended, images that were imported. One thread
-// of its own between start() and stop(), on which the callbacks run.
+// Hears of files that appear in folders (inotify): containers that have ended, images that were imported. One
+// thread of its own between start() and stop(), on which the callbacks run.
 #pragma once
 
 #include <functional>

@@ -11,8 +11,8 @@ namespace sys {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual base::Time now() const = 0;                                       // wall clock
-  virtual std::chrono::steady_clock::time_point steady_now() const = 0;     // never jumps
+  virtual base::Time now() const = 0;                                    // wall clock
+  virtual std::chrono::steady_clock::time_point steady_now() const = 0;  // never jumps
 };
 
 // The kernel's clocks. Stateless.
@@ -21,7 +21,9 @@ class SystemClock final : public Clock {
   base::Time now() const override {
     return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
   }
-  std::chrono::steady_clock::time_point steady_now() const override { return std::chrono::steady_clock::now(); }
+  std::chrono::steady_clock::time_point steady_now() const override {
+    return std::chrono::steady_clock::now();
+  }
 };
 
 // Stands still until it is advanced.

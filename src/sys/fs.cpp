@@ -37,15 +37,17 @@ base::Result<std::vector<std::string>> names_of(DIR* dir, const std::string& pat
   return names;
 }
 
-base::Result<void> remove_at(int parent, const std::string& name, const std::string& path, dev_t device, int depth) {
+base::Result<void> remove_at(int parent, const std::string& name, const std::string& path, dev_t device,
+                             int depth) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM && errno != EBUSY) {
     return std::unexpected(base::errno_error("remove " + path, errno));
   }
-  if (depth > 2'000) return base::fail(base::Reason::internal_error, "remove " + path + ": folders nested too deep");
+  if (depth > 2'000)
+    return base::fail(base::Reason::internal_error, "remove " + path + ": folders nested too deep");
   Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return std::unexpected(base::errno_error("open folder " + path, errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return std::unexpected(base::errno_error("stat " + path, errno));
   if (info.st_dev != device) {
     return base::fail(base::Reason::internal_error, "remove " + path + ": something is still mounted there");
@@ -106,17 +108,20 @@ base::Result<void> write_all(int fd, std::string_view bytes) {
 
 base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) {
   TRY(auto fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
-  if (auto done = write_all(fd.get(), bytes); !done) return std::unexpected(std::move(done).error().wrap(path));
+  if (auto done = write_all(fd.get(), bytes); !done)
+    return std::unexpected(std::move(done).error().wrap(path));
   return {};
 }
 
 base::Result<void> write_existing(const std::string& path, std::string_view bytes) {
   TRY(auto fd, open_file(path, O_WRONLY));
-  if (auto done = write_all(fd.get(), bytes); !done) return std::unexpected(std::move(done).error().wrap(path));
+  if (auto done = write_all(fd.get(), bytes); !done)
+    return std::unexpected(std::move(done).error().wrap(path));
   return {};
 }
 
-base::Result<void> write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode, bool durable) {
+base::Result<void> write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode,
+                                         bool durable) {
   const std::string temporary = path + ".new-" + base::make_name_suffix(8);
   {
     TRY(auto fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
@@ -134,8 +139,10 @@ base::Result<void> write_file_atomically(const std::string& path, std::string_vi
   }
   if (durable) {
     const auto slash = path.find_last_of('/');
-    TRY(auto folder, open_file(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY));
-    if (::fsync(folder.get()) != 0) return std::unexpected(base::errno_error("fsync the folder of " + path, errno));
+    TRY(auto folder,
+        open_file(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY));
+    if (::fsync(folder.get()) != 0)
+      return std::unexpected(base::errno_error("fsync the folder of " + path, errno));
   }
   return {};
 }
@@ -150,7 +157,8 @@ base::Result<void> make_dirs(const std::string& path, unsigned mode) {
   const auto slash = path.find_last_not_of('/') == std::string::npos
                          ? std::string::npos
                          : path.find_last_of('/', path.find_last_not_of('/'));
-  if (slash == std::string::npos || slash == 0) return std::unexpected(base::errno_error("make folder " + path, ENOENT));
+  if (slash == std::string::npos || slash == 0)
+    return std::unexpected(base::errno_error("make folder " + path, ENOENT));
   CHECK_OK(make_dirs(path.substr(0, slash), mode));
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
     return std::unexpected(base::errno_error("make folder " + path, errno));
@@ -167,7 +175,7 @@ base::Result<std::vector<std::string>> list_dir(const std::string& path) {
 }
 
 base::Result<void> remove_tree(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) return {};
     return std::unexpected(base::errno_error("stat " + path, errno));
@@ -183,12 +191,12 @@ base::Result<void> remove_file(const std::string& path) {
 }
 
 bool exists(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::lstat(path.c_str(), &info) == 0;
 }
 
 bool is_dir(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 

@@ -1,4 +1,5 @@
-// Files and folders: whole-file reads with a limit, atomic writes, trees made and removed. Blocking calls; any thread.
+// Files and folders: whole-file reads with a limit, atomic writes, trees made and removed. Blocking calls;
+// any thread.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@ namespace sys {
 // At most `limit` bytes; a longer file is an error (invalid). A missing one is not_found.
 base::Result<std::string> read_file(const std::string& path, size_t limit = 64u << 20);
 // Readers see the old bytes or the new ones, never a part. `durable`: also after a power cut.
-base::Result<void> write_file_atomically(const std::string& path, std::string_view bytes, unsigned mode = 0644,
-                                         bool durable = false);
+base::Result<void> write_file_atomically(const std::string& path, std::string_view bytes,
+                                         unsigned mode = 0644, bool durable = false);
 base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode = 0644);
 // For files of /proc and /sys: no creation, no truncation.
 base::Result<void> write_existing(const std::string& path, std::string_view bytes);

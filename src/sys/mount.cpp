@@ -14,7 +14,7 @@ namespace sys {
 namespace {
 
 bool has_magic(const char* path, long magic) {
-  struct statfs info {};
+  struct statfs info{};
   return ::statfs(path, &info) == 0 && static_cast<long>(info.f_type) == magic;
 }
 

@@ -1,4 +1,5 @@
-// Mounts in the namespace of this process: tmpfs, bind, and unmounting without asking who still looks. Any thread.
+// Mounts in the namespace of this process: tmpfs, bind, and unmounting without asking who still looks. Any
+// thread.
 #pragma once
 
 #include <string>

@@ -19,7 +19,7 @@ namespace {
 constexpr unsigned long kNsfsMagic = 0x6e736673;
 
 bool is_namespace_file(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   return ::statfs(path.c_str(), &info) == 0 && static_cast<unsigned long>(info.f_type) == kNsfsMagic;
 }
 
@@ -48,7 +48,8 @@ base::Result<void> make_netns(const std::string& path, const std::function<base:
     TRY(auto fd, open_file(path, O_RDONLY | O_CREAT | O_EXCL, 0444));
   }
   auto made = on_helper_thread([&]() -> base::Result<void> {
-    if (::unshare(CLONE_NEWNET) != 0) return std::unexpected(base::errno_error("make a network namespace", errno));
+    if (::unshare(CLONE_NEWNET) != 0)
+      return std::unexpected(base::errno_error("make a network namespace", errno));
     if (setup) CHECK_OK(setup());
     const std::string own = "/proc/self/task/" + std::to_string(::gettid()) + "/ns/net";
     if (::mount(own.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
@@ -63,7 +64,8 @@ base::Result<void> make_netns(const std::string& path, const std::function<base:
 base::Result<void> remove_netns(const std::string& path) {
   // A file can be mounted over more than once when a crash came between.
   for (int i = 0; i < 8 && is_namespace_file(path); ++i) {
-    if (::umount2(path.c_str(), MNT_DETACH) != 0) return std::unexpected(base::errno_error("unmount " + path, errno));
+    if (::umount2(path.c_str(), MNT_DETACH) != 0)
+      return std::unexpected(base::errno_error("unmount " + path, errno));
   }
   return remove_file(path);
 }
@@ -77,14 +79,15 @@ base::Result<Fd> open_netns(const std::string& path) {
 
 base::Result<void> inside_netns(int netns, const std::function<base::Result<void>()>& work) {
   return on_helper_thread([&]() -> base::Result<void> {
-    if (::setns(netns, CLONE_NEWNET) != 0) return std::unexpected(base::errno_error("enter a network namespace", errno));
+    if (::setns(netns, CLONE_NEWNET) != 0)
+      return std::unexpected(base::errno_error("enter a network namespace", errno));
     return work();
   });
 }
 
 bool in_initial_netns() {
-  struct stat own {};
-  struct stat initial {};
+  struct stat own{};
+  struct stat initial{};
   return ::stat("/proc/self/ns/net", &own) == 0 && ::stat("/proc/1/ns/net", &initial) == 0 &&
          own.st_ino == initial.st_ino && own.st_dev == initial.st_dev;
 }

@@ -1,5 +1,5 @@
-// Network namespaces as files, like `ip netns` keeps them: they live as long as the file is mounted. Any thread: the
-// namespace of the calling thread is never changed, work inside one runs on a thread of its own.
+// Network namespaces as files, like `ip netns` keeps them: they live as long as the file is mounted. Any
+// thread: the namespace of the calling thread is never changed, work inside one runs on a thread of its own.
 #pragma once
 
 #include <functional>

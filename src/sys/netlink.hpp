@@ -1,5 +1,5 @@
-// Links, addresses, routes and neighbours by rtnetlink. Every call acts on the network namespace of the calling thread
-// (see inside_netns); a Netlink has one owner.
+// Links, addresses, routes and neighbours by rtnetlink. Every call acts on the network namespace of the
+// calling thread (see inside_netns); a Netlink has one owner.
 #pragma once
 
 #include <array>
@@ -35,9 +35,9 @@ class Netlink {
   struct Route {
     std::string destination;  // "" is the default route
     int prefix = 0;
-    std::string gateway;      // "" is a route on the link
+    std::string gateway;  // "" is a route on the link
     int index = 0;
-    std::string source;       // preferred source address, may be ""
+    std::string source;  // preferred source address, may be ""
     bool onlink = false;
   };
   base::Result<void> replace_route(const Route& route);

@@ -27,7 +27,8 @@ struct Failure {
   char step[120];
 };
 
-// Everything below runs between fork and exec of a process with threads: system calls only, nothing is allocated.
+// Everything below runs between fork and exec of a process with threads: system calls only, nothing is
+// allocated.
 [[noreturn]] void give_up(int report, const char* step, const char* detail) {
   Failure failure{};
   failure.error = errno;
@@ -50,7 +51,8 @@ void place_fd(int from, int to, int report) {
 void make_mounts(const Spawn& what, int report) {
   if (!what.private_mounts) return;
   if (::unshare(CLONE_NEWNS) != 0) give_up(report, "make a mount namespace", nullptr);
-  if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) give_up(report, "make mounts private", nullptr);
+  if (::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) != 0)
+    give_up(report, "make mounts private", nullptr);
   for (const auto& target : what.unmounts) {
     if (::umount2(target.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) {
       give_up(report, "unmount ", target.c_str());
@@ -77,7 +79,7 @@ struct Arguments {
 [[noreturn]] void run_child(const Spawn& what, Arguments& arguments, int report) {
   // The caller blocked all signals, so that no handler of the parent runs here.
   for (int signal = 1; signal < 65; ++signal) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = SIG_DFL;
     ::sigaction(signal, &action, nullptr);
   }
@@ -91,7 +93,8 @@ struct Arguments {
   }
   make_mounts(what, report);
   if (::chdir(what.cwd.empty() ? "/" : what.cwd.c_str()) != 0) give_up(report, "enter ", what.cwd.c_str());
-  // Standard streams last: their sources may not be overwritten while they are still needed, so sources are moved up.
+  // Standard streams last: their sources may not be overwritten while they are still needed, so sources are
+  // moved up.
   int sources[3] = {what.stdin_fd, what.stdout_fd, what.stderr_fd};
   for (int& source : sources) {
     if (source < 0) source = arguments.null_fd;
@@ -161,7 +164,8 @@ base::Result<std::optional<ExitStatus>> Process::wait(std::optional<std::chrono:
     int left = -1;
     if (timeout) {
       left = static_cast<int>(std::max<int64_t>(
-          0, std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count()));
+          0,
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count()));
     }
     const int n = ::poll(&poll_fd, 1, left);
     if (n < 0 && errno == EINTR) continue;
@@ -192,7 +196,8 @@ void pump(Output& output, Fd& in, Fd& out, Fd& err, std::string_view input, size
           std::chrono::steady_clock::time_point deadline) {
   while (out || err || in) {
     pollfd fds[3] = {{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {in.get(), POLLOUT, 0}};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) {
       output.timed_out = true;
       return;
@@ -224,7 +229,8 @@ void pump(Output& output, Fd& in, Fd& out, Fd& err, std::string_view input, size
 
 }  // namespace
 
-base::Result<Output> run(Spawn what, std::chrono::milliseconds timeout, size_t limit, std::string_view input) {
+base::Result<Output> run(Spawn what, std::chrono::milliseconds timeout, size_t limit,
+                         std::string_view input) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   TRY(auto out, make_pipe());
   TRY(auto err, make_pipe());

@@ -1,5 +1,5 @@
-// Child processes: an argument vector (never a shell), what the child does before it executes, a pidfd to wait on.
-// spawn() and run() may be called from any thread; a Process has one owner.
+// Child processes: an argument vector (never a shell), what the child does before it executes, a pidfd to
+// wait on. spawn() and run() may be called from any thread; a Process has one owner.
 #pragma once
 
 #include <sys/types.h>
@@ -19,7 +19,7 @@ namespace sys {
 struct ChildMount {
   std::string source;
   std::string target;
-  std::string type;     // "" with bind
+  std::string type;  // "" with bind
   unsigned long flags = 0;
   std::string options;
   std::string working_dir;  // relative paths in `options` start here
@@ -37,8 +37,8 @@ struct Spawn {
   std::vector<int> keep_fds{};
   bool new_session = false;
   int controlling_terminal = -1;  // with new_session: made the session's terminal
-  // Steps in this order: a mount namespace of its own that still hears of unmounts outside, then unmounts (missing
-  // ones are fine), then mounts.
+  // Steps in this order: a mount namespace of its own that still hears of unmounts outside, then unmounts
+  // (missing ones are fine), then mounts.
   bool private_mounts = false;
   std::vector<std::string> unmounts{};
   std::vector<ChildMount> mounts{};
@@ -91,8 +91,8 @@ struct Pipe {
 };
 base::Result<Pipe> make_pipe();
 
-// When that process was started, in clock ticks since boot: a process id with it is unique. Empty: there is none, or
-// it is a zombie.
+// When that process was started, in clock ticks since boot: a process id with it is unique. Empty: there is
+// none, or it is a zombie.
 std::optional<uint64_t> process_start_time(pid_t pid);
 base::Result<Fd> open_pidfd(pid_t pid);
 bool signal_pidfd(int pidfd, int signal);

@@ -24,7 +24,8 @@ base::Result<void> resize_pty(int master, int columns, int rows) {
   winsize size{};
   size.ws_col = static_cast<unsigned short>(std::clamp(columns, 1, 65535));
   size.ws_row = static_cast<unsigned short>(std::clamp(rows, 1, 65535));
-  if (::ioctl(master, TIOCSWINSZ, &size) != 0) return std::unexpected(base::errno_error("resize a terminal", errno));
+  if (::ioctl(master, TIOCSWINSZ, &size) != 0)
+    return std::unexpected(base::errno_error("resize a terminal", errno));
   return {};
 }
 

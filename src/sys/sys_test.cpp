@@ -57,8 +57,9 @@ TEST_F(SysTest, OpenInRootStaysInside) {
 }
 
 TEST(Process, RunKeepsOutputInputAndExitCode) {
-  auto output = sys::run({.argv = {"/bin/sh", "-c", "cat; echo oops >&2; echo $A; exit 3"}, .env = {"A=b", "PATH=/bin"}},
-                         10s, 1000, "in\n");
+  auto output = sys::run(
+      {.argv = {"/bin/sh", "-c", "cat; echo oops >&2; echo $A; exit 3"}, .env = {"A=b", "PATH=/bin"}}, 10s,
+      1000, "in\n");
   ASSERT_TRUE(output) << output.error().message;
   EXPECT_EQ(output->out, "in\nb\n");
   EXPECT_EQ(output->err, "oops\n");
@@ -66,7 +67,8 @@ TEST(Process, RunKeepsOutputInputAndExitCode) {
 }
 
 TEST(Process, RunCutsAtTheLimitAndAtTheTimeout) {
-  auto cut = sys::run({.argv = {"/bin/sh", "-c", "yes | head -c 100000"}, .env = {"PATH=/bin:/usr/bin"}}, 10s, 10);
+  auto cut =
+      sys::run({.argv = {"/bin/sh", "-c", "yes | head -c 100000"}, .env = {"PATH=/bin:/usr/bin"}}, 10s, 10);
   ASSERT_TRUE(cut);
   EXPECT_TRUE(cut->cut);
   EXPECT_EQ(cut->out.size(), 10u);
@@ -79,7 +81,8 @@ TEST(Process, RunCutsAtTheLimitAndAtTheTimeout) {
 TEST(Process, SpawnNamesTheFailedStep) {
   auto missing = sys::spawn({.argv = {"/no/such/program"}});
   ASSERT_FALSE(missing);
-  EXPECT_NE(missing.error().message.find("execute /no/such/program"), std::string::npos) << missing.error().message;
+  EXPECT_NE(missing.error().message.find("execute /no/such/program"), std::string::npos)
+      << missing.error().message;
   auto nowhere = sys::spawn({.argv = {"/bin/true"}, .cwd = "/no/such/folder"});
   ASSERT_FALSE(nowhere);
   EXPECT_NE(nowhere.error().message.find("enter /no/such/folder"), std::string::npos);
