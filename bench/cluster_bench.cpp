@@ -48,23 +48,23 @@ void print_spread(std::string_view what, std::vector<double> ms) {
   std::fflush(stdout);
 }
 
-void must_run(const std::string& command) {
-  if (std::system((command + " >/tmp/" + kCluster + ".out 2>&1").c_str()) != 0) {
-    fmt::print(stderr, "error: failed: {}\n", command);
-    std::system(("cat /tmp/" + kCluster + ".out >&2").c_str());
-    std::exit(1);
-  }
-}
-
-void up() { must_run(sampan + " up --isolated --name " + kCluster + " --kubeconfig /tmp/" + kCluster + ".kubeconfig"); }
-void down() { must_run(sampan + " down --name " + kCluster + "; rm -f /tmp/" + kCluster + ".kubeconfig"); }
-
 std::string slurp(const std::string& path) {
   std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
 }
+
+void must_run(const std::string& command) {
+  if (std::system((command + " >/tmp/" + kCluster + ".out 2>&1").c_str()) != 0) {
+    fmt::print(stderr, "error: failed: {}\n", command);
+    fmt::print(stderr, "{}\n", slurp("/tmp/" + kCluster + ".out"));
+    std::exit(1);
+  }
+}
+
+void up() { must_run(sampan + " up --isolated --name " + kCluster + " --kubeconfig /tmp/" + kCluster + ".kubeconfig"); }
+void down() { must_run(sampan + " down --name " + kCluster + "; rm -f /tmp/" + kCluster + ".kubeconfig"); }
 
 client::Client make_client() {
   std::string state = "/var/lib/sampan/" + kCluster;

@@ -23,6 +23,7 @@ constexpr uint32_t kStreamWindow = 1u << 20;
 constexpr int32_t kConnectionWindow = 4 << 20;
 constexpr size_t kFillTo = 256u << 10;           // of output before the kernel takes some
 constexpr size_t kMaxUnsentRequests = 64u << 20;  // request bodies being collected, all streams together
+constexpr size_t kMaxDiscarded = 16u << 20;  // of one refused body, before its stream is reset
 constexpr double kFloodBurst = 2000;              // control frames and resets: that many at once,
 constexpr double kFloodPerSecond = 200;           // that many in the long run
 
@@ -55,6 +56,7 @@ struct Stream {
   size_t header_bytes = 0;
   size_t header_count = 0;
   int refusal = 0;  // status to answer instead of calling the handler
+  size_t discarded = 0;   // bytes of a refused body
   bool request_ended = false;
   bool expects_continue = false;
   bool answered = false;
@@ -302,7 +304,12 @@ int Http2Connection::data_chunk(nghttp2_session* session, uint8_t, int32_t id, c
                                 void* user_data) {
   Http2Connection& self = of(user_data);
   Stream* stream = self.find(id);
-  if (!stream || stream->answered || stream->refusal != 0) return 0;  // the rest of what was refused
+  if (!stream) return 0;
+  if (stream->answered || stream->refusal != 0) {  // the rest of what was refused
+    stream->discarded += size;
+    if (stream->discarded > kMaxDiscarded) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    return 0;
+  }
   if (stream->request.body.size() + size > self.link_.config().max_body) {
     self.refuse(*stream, 413, "");
     return 0;
@@ -449,7 +456,9 @@ int Http2Connection::frame_sent(nghttp2_session* session, const nghttp2_frame* f
                     (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends) return 0;
   const Stream* stream = of(user_data).find(frame->hd.stream_id);
-  if (stream && !stream->request_ended) {
+  // What is too large is read on for a while and thrown away: clients that are still sending do not see an answer that a
+  // reset follows (curl 7.88).
+  if (stream && !stream->request_ended && stream->refusal != 413) {
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
   }
   return 0;
