@@ -56,7 +56,7 @@ std::string slurp(const std::string& path) {
 }
 
 void must_run(const std::string& command) {
-  if (std::system((command + " >/tmp/" + kCluster + ".out 2>&1").c_str()) != 0) {
+  if (std::system(("(" + command + ") >/tmp/" + kCluster + ".out 2>&1").c_str()) != 0) {
     fmt::print(stderr, "error: failed: {}\n", command);
     fmt::print(stderr, "{}\n", slurp("/tmp/" + kCluster + ".out"));
     std::exit(1);
