@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/ids.hpp"
 #include "base/json.hpp"
@@ -19,7 +20,6 @@ namespace node {
 namespace {
 
 constexpr size_t kMaxPending = 1 << 20;
-constexpr size_t kMaxInput = 16 << 20;
 constexpr char kStdin = 0, kStdout = 1, kStderr = 2, kError = 3, kResize = 4;
 constexpr unsigned char kClose = 255;
 
@@ -71,7 +71,7 @@ class Session {
   // Empty: the peer has gone.
   std::optional<sys::ExitStatus> run() {
     for (;;) {
-      if (input_.wake->closed || input_.pending.lock()->too_much) return {};
+      if (input_.wake->closed) return {};
       const bool full = socket_.pending() > kMaxPending;
       take_input();
       pollfd fds[5] = {{full ? -1 : ends_.out.get(), POLLIN, 0},
@@ -108,16 +108,17 @@ class Session {
   }
 
  private:
+  // Takes no more while some waits: so the peer waits too when the command does not read.
   void take_input() {
-    auto pending = input_.pending.lock();
-    waiting_ += std::exchange(pending->bytes, "");
-    if (pending->size && request_.tty && ends_.out) {
-      if (auto done = sys::resize_pty(ends_.out.get(), pending->size->first, pending->size->second); !done) {
+    if (!waiting_.empty()) return;
+    auto input = take(input_, socket_);
+    if (ends_.in) waiting_ = std::move(input.bytes);
+    if (input.size && request_.tty && ends_.out) {
+      if (auto done = sys::resize_pty(ends_.out.get(), input.size->first, input.size->second); !done) {
         base::log_warning("node", "exec: {}", done.error().message);
       }
     }
-    pending->size.reset();
-    if (!pending->ended || !waiting_.empty()) return;
+    if (!input.ended || !waiting_.empty()) return;
     if (request_.tty && ends_.in) {
       const char end_of_file = 4;  // as a terminal says it
       [[maybe_unused]] const auto written = ::write(ends_.in.get(), &end_of_file, 1);
@@ -126,12 +127,13 @@ class Session {
   }
 
   void write_input() {
-    const ssize_t n = ::write(ends_.in.get(), waiting_.data(), waiting_.size());
-    if (n > 0) waiting_.erase(0, static_cast<size_t>(n));
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-      ends_.in.reset();
-      waiting_.clear();
-    }
+    const ssize_t n = ::write(ends_.in.get(), waiting_.data() + written_, waiting_.size() - written_);
+    if (n > 0) written_ += static_cast<size_t>(n);
+    const bool broken = n < 0 && errno != EAGAIN && errno != EINTR;
+    if (broken) ends_.in.reset();
+    if (!broken && written_ < waiting_.size()) return;
+    waiting_.clear();
+    written_ = 0;
   }
 
   void pass_on(sys::Fd& from, char channel, bool wanted) {
@@ -151,7 +153,8 @@ class Session {
   const ExecRequest& request_;
   net::WebSocket& socket_;
   ExecInput& input_;
-  std::string waiting_;
+  std::string waiting_;  // for the command
+  size_t written_ = 0;   // so much of it is done
 };
 
 std::string status_text(const sys::ExitStatus& status) {
@@ -177,19 +180,23 @@ std::string failure_text(const std::string& message) {
 
 }  // namespace
 
-void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input) {
-  socket.on_close([wake = input->wake] {
+void listen(const std::shared_ptr<net::WebSocket>& socket, std::shared_ptr<ExecInput> input) {
+  socket->on_close([wake = input->wake] {
     wake->closed = true;
     wake->ring();
   });
-  socket.on_message([input](std::string message, bool) {
+  socket->on_message([input, peer = std::weak_ptr(socket)](std::string message, bool) {
     if (message.empty()) return;
     {
       auto pending = input->pending.lock();
       const unsigned char channel = static_cast<unsigned char>(message[0]);
-      if (channel == kStdin) {
+      if (channel == kStdin && !pending->ended) {
         pending->bytes.append(message, 1);
-        pending->too_much = pending->bytes.size() > kMaxInput;
+        auto open = peer.lock();
+        if (open && !pending->paused && pending->bytes.size() >= ExecInput::kEnough) {
+          pending->paused = true;
+          open->set_reading(false);
+        }
       } else if (channel == kResize) {
         if (auto size = base::parse_json(base::trim(std::string_view(message).substr(1)))) {
           pending->size = {static_cast<int>((*size)["Width"].int_or(80)),
@@ -201,6 +208,16 @@ void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input) {
     }
     input->wake->ring();
   });
+}
+
+ExecInput::Pending take(ExecInput& input, net::WebSocket& socket) {
+  auto pending = input.pending.lock();
+  ExecInput::Pending taken{.bytes = std::exchange(pending->bytes, {}),
+                           .ended = pending->ended,
+                           .paused = std::exchange(pending->paused, false),
+                           .size = std::exchange(pending->size, {})};
+  if (taken.paused) socket.set_reading(true);
+  return taken;
 }
 
 void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle,

@@ -172,7 +172,7 @@ void handle_exec(const net::Request& request, net::Responder& responder, const T
   if (!socket) return answer_error(responder, socket.error());
   auto wake = std::make_shared<Wake>();
   auto input = std::make_shared<ExecInput>(wake);
-  listen(**socket, input);
+  listen(*socket, input);
   const std::string& id = target.found.container.id;
   launch(target.state, wake,
          [state = target.state, input, ws = *socket, exec = *exec, protocol, id,

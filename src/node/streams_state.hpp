@@ -78,20 +78,24 @@ struct ExecRequest {
   bool err = false;
   bool tty = false;
 };
-// What has come from the peer and is not yet used.
+// What has come from the peer and is not yet used: about a megabyte, then the peer has to wait.
 struct ExecInput {
+  static constexpr size_t kEnough = 1 << 20;
+
   explicit ExecInput(std::shared_ptr<Wake> w) : wake(std::move(w)) {}
   struct Pending {
     std::string bytes;
     bool ended = false;
-    bool too_much = false;
+    bool paused = false;
     std::optional<std::pair<int, int>> size;  // columns, rows
   };
   std::shared_ptr<Wake> wake;
   base::Guarded<Pending> pending;
 };
 // Sets the socket's callbacks: before anything else is done with it.
-void listen(net::WebSocket& socket, std::shared_ptr<ExecInput> input);
+void listen(const std::shared_ptr<net::WebSocket>& socket, std::shared_ptr<ExecInput> input);
+// All that is there; a peer that had to wait goes on.
+ExecInput::Pending take(ExecInput& input, net::WebSocket& socket);
 // Runs the command, moves the bytes, says how it ended, closes. On the calling thread.
 void serve_exec(const Runtime& runtime, const std::string& container_id, const std::string& bundle,
                 const ExecRequest& request, const std::string& run_dir, net::WebSocket& socket,
