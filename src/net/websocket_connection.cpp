@@ -53,12 +53,14 @@ class WebSocketConnection final : public Protocol {
         break;
       case Op::message: send(std::move(command.chunk), command.exchange); break;
       case Op::ws_close:
+        ended_ = true;
+        paused_ = false;  // what the peer still sends is read and dropped: else a reset would take our last words from it
         codec_.close(command.code, *command.chunk);
         flush_codec();
         link_.set_deadline(kCloseTime);
         if (codec_.finished()) finish();
         break;
-      case Op::pause: paused_ = command.code == 1; break;
+      case Op::pause: paused_ = command.code == 1 && !ended_; break;
       default: break;
     }
   }
@@ -78,6 +80,7 @@ class WebSocketConnection final : public Protocol {
   // Messages that come before on_message is there wait.
   void deliver() {
     auto messages = codec_.take_messages();
+    if (ended_) return;
     if (!on_message_) {
       for (auto& message : messages) {
         early_bytes_ += message.bytes.size() + sizeof message;
@@ -107,6 +110,7 @@ class WebSocketConnection final : public Protocol {
   std::vector<WebSocketCodec::Message> early_;
   size_t early_bytes_ = 0;
   bool paused_ = false;
+  bool ended_ = false;  // by us
 };
 
 }  // namespace

@@ -267,5 +267,33 @@ TEST(WebSocketServerRaw, PausedReadingLeavesBytesInTheKernel) {
   EXPECT_EQ(done.wait_for(std::chrono::seconds(20)), std::future_status::ready);
 }
 
+// The peer is still sending when its command has ended: it must not wait until it is cut.
+TEST(WebSocketServerRaw, ClosingReadsOnAlthoughItWasPaused) {
+  TestServer server(
+      [](Request, std::shared_ptr<Responder> responder) {
+        auto socket = *responder->websocket("");
+        socket->on_message([](std::string, bool) {});
+        socket->set_reading(false);
+        std::thread([socket] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(100));
+          socket->send_binary("exit 0");
+          socket->close(1000, "");
+          socket->set_reading(false);
+        }).detach();
+      },
+      false);
+  auto client = server.client();
+  auto socket = *client->open_websocket(get("/exec"), {}, nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  std::jthread sender([&] {
+    for (int i = 0; i < 32 && socket->send_binary(std::string(1u << 20, 'x')); ++i) {
+    }
+  });
+  sender.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+  EXPECT_EQ(socket->receive().value(), "exit 0");
+  EXPECT_EQ(socket->receive().value(), std::nullopt);
+}
+
 }  // namespace
 }  // namespace net
