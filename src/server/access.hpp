@@ -14,6 +14,10 @@ namespace server {
 // proves anyone.
 std::optional<User> authenticate(const net::Peer& peer);
 
+// Forbids what asks to be done as somebody else: done as the user himself it would be more than was asked
+// for.
+base::Result<void> refuse_impersonation(const User& user, const net::Headers& headers);
+
 struct Attributes {
   std::string verb = {};
   std::string group = {};

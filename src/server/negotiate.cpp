@@ -125,7 +125,7 @@ Format negotiate_or_json(const net::Request& request) {
 bool query_flag(const net::Query& query, std::string_view name) {
   if (!query.has(name)) return false;
   auto value = query.get(name);
-  return value.empty() || value == "1" || base::equal_ignoring_case(value, "true") || value == "t";
+  return value != "0" && !base::equal_ignoring_case(value, "false");  // as upstream: anything else is a yes
 }
 
 }  // namespace server

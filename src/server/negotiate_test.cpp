@@ -51,5 +51,11 @@ TEST(Negotiate, RefusesWhatItCannotWrite) {
   EXPECT_FALSE(choose("application/yaml", Answering::watch));
 }
 
+TEST(QueryFlag, OnlyAbsentFalseAndZeroMeanNo) {
+  const auto query = net::Query::parse("a&b=&c=1&d=TRUE&e=foo&f=false&g=0&h=False");
+  for (auto name : {"a", "b", "c", "d", "e"}) EXPECT_TRUE(query_flag(query, name)) << name;
+  for (auto name : {"f", "g", "h", "i"}) EXPECT_FALSE(query_flag(query, name)) << name;
+}
+
 }  // namespace
 }  // namespace server

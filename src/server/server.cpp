@@ -101,7 +101,11 @@ void Server::dispatch(const ExchangePtr& exchange) {
   bool open = route.type == Route::Type::health || route.type == Route::Type::version;
   auto user = authenticate(exchange->request.peer);
   if (!user && !open) return exchange->fail({base::Reason::unauthorized, "Unauthorized", {}});
-  if (user) exchange->user = std::move(*user);
+  if (user) {
+    exchange->user = std::move(*user);
+    auto own = refuse_impersonation(exchange->user, exchange->request.headers);
+    if (!own) return exchange->fail(own.error());
+  }
 
   const auto& method = exchange->request.method;
   if (route.type == Route::Type::resource) return dispatch_resource(exchange);

@@ -28,6 +28,17 @@ TEST_F(Verbs, ACreatedObjectReadsBackWithItsSystemFields) {
   EXPECT_EQ(read.headers.get("Cache-Control"), "no-cache, private");
 }
 
+// Ignored, `kubectl --as somebody delete ...` would be done with all the rights of the caller.
+TEST_F(Verbs, ImpersonationIsForbiddenNotIgnored) {
+  for (const char* name :
+       {"Impersonate-User", "impersonate-group", "Impersonate-Extra-x", "Impersonate-Uid"}) {
+    auto reply = call("POST", config_maps_, config_map_json("a"), {{name, "bob"}});
+    EXPECT_EQ(reply.status, 403) << reply.text;
+    EXPECT_THAT(std::string(reply.message()), HasSubstr("User \"admin\" cannot impersonate"));
+  }
+  EXPECT_EQ(call("GET", config_maps_ + "/a").status, 404);
+}
+
 TEST_F(Verbs, GetAndListShareTheStoredBytes) {
   call("POST", config_maps_, config_map_json("a"));
   auto entry = store_->get("core/configmaps/default/a");
