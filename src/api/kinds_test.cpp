@@ -132,4 +132,14 @@ TEST(Kinds, MistakesInSchemasAreRefused) {
   EXPECT_FALSE(refused(R"({"A":{"properties":{"b":{"$ref":"B"}}},"B":{"properties":{}}})"));
 }
 
+// YAML reads an unquoted `no` as false.
+TEST(Kinds, ShortNamesAreNames) {
+  auto registry = api::load_builtin_kinds();
+  ASSERT_TRUE(registry) << registry.error().message;
+  for (const auto& kind : registry->all()) {
+    for (const auto& name : kind->short_names) EXPECT_FALSE(name.empty()) << kind->kind;
+  }
+  EXPECT_EQ(registry->find_resource("", "v1", "nodes")->short_names, std::vector<std::string>{"no"});
+}
+
 }  // namespace

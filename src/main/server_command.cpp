@@ -67,7 +67,7 @@ class Cluster {
   void stop();
 
  private:
-  base::Result<void> start_api(const std::string& address);
+  base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
     return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)), "sampan/" SAMPAN_VERSION);
   }
@@ -86,7 +86,7 @@ class Cluster {
   std::unique_ptr<proxy::Proxy> proxy_;
 };
 
-base::Result<void> Cluster::start_api(const std::string& address) {
+base::Result<void> Cluster::make_api(const std::string& address) {
   TRY(registry_, api::load_builtin_kinds());
   TRY(store_, store::open_sqlite(paths_.state_dir + "/store.db", {.parse = server::make_entry_parser(registry_)}));
   server::Config config;
@@ -113,7 +113,6 @@ base::Result<void> Cluster::start_api(const std::string& address) {
   TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
   http_->add_listener(fd);
   if (options_.listen_fd >= 0) http_->add_listener(options_.listen_fd);
-  http_->start();
   return {};
 }
 
@@ -123,7 +122,7 @@ base::Result<void> Cluster::start() {
   TRY(pid_lock_, lock_pid_file(paths_));
   TRY(std::string address, node_address(options_.address));
   CHECK_OK(route_service_cidr(options_.service_cidr));
-  CHECK_OK(start_api(address));
+  CHECK_OK(make_api(address));
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
   controllers_ = make_controllers(as, clock_, address, options_.port);
@@ -141,6 +140,8 @@ base::Result<void> Cluster::start() {
   config.service_cidr = options_.service_cidr;
   TRY(agent_, node::Agent::make(config, client_as("system:node:" + paths_.netns_name, {"system:nodes"}), clock_));
   agent_->start();
+  // Last: a request for logs or exec may ask for the agent at once. Everybody above needs no socket.
+  http_->start();
   return {};
 }
 
