@@ -87,7 +87,7 @@ node::Config node_config(const ClusterPaths& paths) {
   config.state_dir = paths.state_dir + "/agent";
   config.run_dir = paths.run_dir;
   config.image_dir = paths.state_dir + "/images";
-  config.log_dir = paths.state_dir + "/logs/pods";
+  config.log_dir = "/var/log/pods";  // where log shippers look; pods have their uid in the name
   return config;
 }
 
