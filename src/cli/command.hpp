@@ -23,14 +23,17 @@ struct Context {
 };
 
 struct Command {
-  std::string_view name;                // "get", "create", "config current-context"
+  std::string_view name;  // "get", "create", "config current-context"
   std::vector<std::string_view> aliases;
-  std::string_view usage;               // "get TYPE[.VERSION][.GROUP] [NAME | -l label] [flags]"
+  std::string_view usage;  // "get TYPE[.VERSION][.GROUP] [NAME | -l label] [flags]"
   std::string_view summary;
-  std::vector<Flag> flags;              // besides the global ones
+  std::vector<Flag> flags;  // besides the global ones
   // Returns the exit code; prints its own errors.
   int (*run)(Context&);
 };
+
+// kubectl's error about how a command was used: with the hint to its help. 1.
+int usage_error(std::string_view command, std::string_view message);
 
 // Flags that every command has.
 std::span<const Flag> global_flags();

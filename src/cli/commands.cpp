@@ -25,7 +25,8 @@ constexpr Flag kGlobalFlags[] = {
 
 void print_flags(std::span<const Flag> flags) {
   for (const Flag& flag : flags) {
-    std::string name = flag.shorthand ? fmt::format("-{}, --{}", flag.shorthand, flag.name) : fmt::format("    --{}", flag.name);
+    std::string name = flag.shorthand ? fmt::format("-{}, --{}", flag.shorthand, flag.name)
+                                      : fmt::format("    --{}", flag.name);
     fmt::print("    {:<30} {}\n", name, flag.help);
   }
 }
@@ -40,12 +41,15 @@ int print_help(const Command& command) {
 int print_overview() {
   fmt::print("kubectl controls a Kubernetes cluster.\n\nCommands:\n");
   for (auto& command : all_commands()) fmt::print("  {:<16} {}\n", command.name, command.summary);
-  fmt::print("\nUsage:\n  kubectl [flags] [options]\n\nUse \"kubectl <command> --help\" for more about a command and \"kubectl options\" for the "
-             "flags of all commands.\n");
+  fmt::print(
+      "\nUsage:\n  kubectl [flags] [options]\n\nUse \"kubectl <command> --help\" for more about a command "
+      "and \"kubectl options\" for the "
+      "flags of all commands.\n");
   return 0;
 }
 
-// Global flags may stand before the command. The index of the command's own word; words.size() when there is none.
+// Global flags may stand before the command. The index of the command's own word; words.size() when there is
+// none.
 size_t find_command_word(std::span<const std::string> words) {
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
@@ -53,7 +57,8 @@ size_t find_command_word(std::span<const std::string> words) {
     if (word == "--") return words.size();
     if (word.find('=') != std::string::npos) continue;
     for (const Flag& flag : kGlobalFlags) {
-      bool named = word == fmt::format("--{}", flag.name) || (flag.shorthand && word == fmt::format("-{}", flag.shorthand));
+      bool named = word == fmt::format("--{}", flag.name) ||
+                   (flag.shorthand && word == fmt::format("-{}", flag.shorthand));
       if (named && flag.type != Flag::Type::boolean) ++i;
     }
   }
@@ -73,6 +78,11 @@ int unknown_command(const std::string& word) {
 
 }  // namespace
 
+int usage_error(std::string_view command, std::string_view message) {
+  fmt::print(stderr, "error: {}\nSee 'kubectl {} -h' for help and examples\n", message, command);
+  return 1;
+}
+
 std::span<const Flag> global_flags() { return kGlobalFlags; }
 
 base::Result<Session*> Context::session() {
@@ -83,14 +93,21 @@ base::Result<Session*> Context::session() {
 }
 
 std::vector<Command> all_commands() {
-  return {get_command(),   describe_command(), create_command(),   apply_command(),   delete_command(),  expose_command(),
-          run_command(),   exec_command(),     logs_command(),     scale_command(),   label_command(),   annotate_command(),
-          config_command(), version_command(), cluster_info_command(), api_resources_command()};
+  return {get_command(),    describe_command(), create_command(),       apply_command(),
+          delete_command(), expose_command(),   run_command(),          exec_command(),
+          logs_command(),   scale_command(),    label_command(),        annotate_command(),
+          config_command(), version_command(),  cluster_info_command(), api_resources_command()};
 }
 
 int run_kubectl(std::span<const std::string> words) {
   size_t at = find_command_word(words);
-  if (at == words.size()) return print_overview();
+  if (at == words.size()) {
+    if (auto parsed = parse_args(words, kGlobalFlags); !parsed) {
+      fmt::print(stderr, "error: {}\nSee 'kubectl --help' for usage.\n", parsed.error().message);
+      return 1;
+    }
+    return print_overview();
+  }
   const std::string& word = words[at];
   if (word == "options") {
     fmt::print("The following options can be passed to any command:\n\n");
@@ -101,7 +118,8 @@ int run_kubectl(std::span<const std::string> words) {
   const std::string& name = word == "help" ? words[at + 1] : word;
   auto commands = all_commands();
   auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
-    return command.name == name || std::find(command.aliases.begin(), command.aliases.end(), name) != command.aliases.end();
+    return command.name == name ||
+           std::find(command.aliases.begin(), command.aliases.end(), name) != command.aliases.end();
   });
   if (found == commands.end()) return unknown_command(name);
   if (word == "help") return print_help(*found);
@@ -116,6 +134,8 @@ int run_kubectl(std::span<const std::string> words) {
     return 1;
   }
   if (args->on("help")) return print_help(*found);
+  if (args->get("dry-run") == "unchanged")
+    fmt::print(stderr, "W: --dry-run is deprecated and can be replaced with --dry-run=client.\n");
   Context context;
   context.args = std::move(*args);
   return found->run(context);

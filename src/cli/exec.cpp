@@ -13,6 +13,7 @@
 
 #include "base/json.hpp"
 #include "base/strings.hpp"
+#include "base/time.hpp"
 #include "cli/command.hpp"
 #include "cli/pods.hpp"
 #include "cli/targets.hpp"
@@ -110,10 +111,17 @@ int receive_all(net::ClientWebSocket& socket) {
     std::string_view bytes(**message);
     bytes.remove_prefix(1);
     switch (static_cast<Channel>((**message)[0])) {
-      case kStdout: write_whole(stdout, bytes); break;
-      case kStderr: write_whole(stderr, bytes); break;
-      case kError: status += bytes; break;
-      default: break;
+      case kStdout:
+        write_whole(stdout, bytes);
+        break;
+      case kStderr:
+        write_whole(stderr, bytes);
+        break;
+      case kError:
+        status += bytes;
+        break;
+      default:
+        break;
     }
   }
   return exit_code_of(status);
@@ -140,48 +148,61 @@ int stream(net::ClientWebSocket& socket, bool with_stdin, bool tty) {
   return code;
 }
 
-int usage_error(const Args& args) {
+int check_usage(const Args& args) {
   if (args.operands.empty())
-    return print_error(base::Error{base::Reason::unknown, "pod, type/name or --filename must be specified", nullptr});
+    return print_error(
+        base::Error{base::Reason::unknown, "pod, type/name or --filename must be specified", nullptr});
   if (!args.dashes && args.operands.size() > 1) {
-    fmt::print(stderr, "error: exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n");
+    fmt::print(stderr,
+               "error: exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n");
     if (args.given("server"))
-      fmt::print(stderr, "hint: without -- kubectl took \"-s {}\" for its own --server\n", args.get("server"));
-    fmt::print(stderr, "See 'kubectl exec --help' for help and examples\n");
+      fmt::print(stderr, "hint: without -- kubectl took \"-s {}\" for its own --server\n",
+                 args.get("server"));
+    fmt::print(stderr, "See 'kubectl exec -h' for help and examples\n");
     return 1;
   }
   if (args.after_dashes.empty())
-    return print_error(base::Error{base::Reason::unknown, "you must specify at least one command for the container", nullptr});
+    return print_error(base::Error{base::Reason::unknown,
+                                   "you must specify at least one command for the container", nullptr});
   return 0;
 }
 
 int run_exec(Context& context) {
   const Args& args = context.args;
   // Before the server is asked: a swallowed -s would ask the wrong one.
-  if (int code = usage_error(args)) return code;
+  if (int code = check_usage(args)) return code;
   auto session = context.session();
   if (!session) return print_error(session.error());
-  auto pod = find_pod(**session, args.operands[0]);
+  auto pod = find_pod(
+      **session, {args.operands[0], "", "attach to",
+                  base::parse_duration(args.get("pod-running-timeout")).value_or(std::chrono::minutes(1))});
   if (!pod) return print_error(pod.error());
   std::string name(pod->at({"metadata", "name"}).as_string());
   if (auto phase = pod->at({"status", "phase"}).as_string(); phase == "Succeeded" || phase == "Failed")
-    return print_error(base::Error{base::Reason::unknown, fmt::format("cannot exec into a container in a completed pod; current phase is {}", phase), nullptr});
-  bool with_stdin = args.on("stdin"), tty = args.on("tty");
+    return print_error(base::Error{
+        base::Reason::unknown,
+        fmt::format("cannot exec into a container in a completed pod; current phase is {}", phase), nullptr});
+  bool with_stdin = args.on("stdin"),
+       tty = with_stdin && args.on("tty");  // without -i the real client asks for no terminal either
   if (tty && !::isatty(STDIN_FILENO)) {
     tty = false;
     fmt::print(stderr, "Unable to use a TTY - input is not a terminal or the right kind of file\n");
   }
   net::Query query;
   for (auto& word : args.after_dashes) query.add("command", word);
-  query.add("container", args.given("container") ? args.get("container") : default_container(*pod, args.on("quiet")));
+  query.add("container",
+            args.given("container") ? args.get("container") : default_container(*pod, args.on("quiet")));
   if (with_stdin) query.add("stdin", "true");
   query.add("stdout", "true");
-  if (tty) query.add("tty", "true");
-  else query.add("stderr", "true");
+  if (tty)
+    query.add("tty", "true");
+  else
+    query.add("stderr", "true");
   auto resource = (*session)->find_resource("pods");
   if (!resource) return print_error(resource.error());
   std::string ns(pod->at({"metadata", "namespace"}).as_string());
-  auto socket = (*session)->open_websocket(Session::path_of(*resource, ns, name, "exec"), query, {"v5.channel.k8s.io", "v4.channel.k8s.io"});
+  auto socket = (*session)->open_websocket(Session::path_of(*resource, ns, name, "exec"), query,
+                                           {"v5.channel.k8s.io", "v4.channel.k8s.io"});
   if (!socket) return print_error(socket.error());
   return stream(**socket, with_stdin, tty);
 }
@@ -190,13 +211,17 @@ int run_exec(Context& context) {
 
 Command exec_command() {
   using Type = Flag::Type;
-  return {.name = "exec", .aliases = {}, .usage = "exec (POD | TYPE/NAME) [-c CONTAINER] [-i] [-t] -- COMMAND [ARGS...]",
-          .summary = "Run a command in a container",
-          .flags = {{"container", Type::string, "Which container", 'c'},
-                    {"stdin", Type::boolean, "Pass standard input", 'i'},
-                    {"tty", Type::boolean, "Standard input is a terminal", 't'},
-                    {"quiet", Type::boolean, "Only what the command prints", 'q'}},
-          .run = run_exec};
+  return {
+      .name = "exec",
+      .aliases = {},
+      .usage = "exec (POD | TYPE/NAME) [-c CONTAINER] [-i] [-t] -- COMMAND [ARGS...]",
+      .summary = "Run a command in a container",
+      .flags = {{"container", Type::string, "Which container", 'c'},
+                {"stdin", Type::boolean, "Pass standard input", 'i'},
+                {"tty", Type::boolean, "Standard input is a terminal", 't'},
+                {"pod-running-timeout", Type::duration, "How long to wait for a pod of TYPE/NAME", 0, "1m0s"},
+                {"quiet", Type::boolean, "Only what the command prints", 'q'}},
+      .run = run_exec};
 }
 
 }  // namespace cli

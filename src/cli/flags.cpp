@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "base/time.hpp"
 
 namespace cli {
 namespace {
@@ -21,19 +22,27 @@ const Flag* find_short(std::span<const Flag> flags, char shorthand) {
   return nullptr;
 }
 
-std::unexpected<base::Error> usage(std::string message) { return base::fail(base::Reason::unknown, std::move(message)); }
+std::unexpected<base::Error> usage(std::string message) {
+  return base::fail(base::Reason::unknown, std::move(message));
+}
 
 std::string display_name(const Flag& flag) {
-  return flag.shorthand ? fmt::format("-{}, --{}", flag.shorthand, flag.name) : fmt::format("--{}", flag.name);
+  return flag.shorthand ? fmt::format("-{}, --{}", flag.shorthand, flag.name)
+                        : fmt::format("--{}", flag.name);
 }
 
 base::Result<void> check_value(const Flag& flag, const std::string& value) {
   if (flag.type == Flag::Type::integer && !base::parse_int(value))
-    return usage(fmt::format("invalid argument {} for \"{}\" flag: strconv.ParseInt: parsing {}: invalid syntax",
+    return usage(
+        fmt::format("invalid argument {} for \"{}\" flag: strconv.ParseInt: parsing {}: invalid syntax",
+                    base::quote(value), display_name(flag), base::quote(value)));
+  if (flag.type == Flag::Type::duration && value != "0" && !base::parse_duration(value))
+    return usage(fmt::format("invalid argument {} for \"{}\" flag: time: invalid duration {}",
                              base::quote(value), display_name(flag), base::quote(value)));
   if (flag.type == Flag::Type::boolean && value != "true" && value != "false")
-    return usage(fmt::format("invalid argument {} for \"{}\" flag: strconv.ParseBool: parsing {}: invalid syntax",
-                             base::quote(value), display_name(flag), base::quote(value)));
+    return usage(
+        fmt::format("invalid argument {} for \"{}\" flag: strconv.ParseBool: parsing {}: invalid syntax",
+                    base::quote(value), display_name(flag), base::quote(value)));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// The command line by pflag's rules, as kubectl users type it: --name=value, --name value, -o yaml, -oyaml, -it, and
-// everything after "--" untouched. Pure; any thread.
+// The command line by pflag's rules, as kubectl users type it: --name=value, --name value, -o yaml, -oyaml,
+// -it, and everything after "--" untouched. Pure; any thread.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@ namespace cli {
 
 struct Flag {
   // list takes commas apart, array does not.
-  enum class Type { boolean, string, integer, list, array };
+  enum class Type { boolean, string, integer, duration, list, array };
   std::string_view name;
   Type type = Type::string;
   std::string_view help;
@@ -33,7 +33,7 @@ class Args {
   bool dashes = false;
 
   bool given(std::string_view name) const { return values_.contains(name); }
-  std::string get(std::string_view name) const;             // the last value, or the default
+  std::string get(std::string_view name) const;  // the last value, or the default
   std::vector<std::string> all(std::string_view name) const;
   bool on(std::string_view name) const { return get(name) == "true"; }
   std::optional<int64_t> number(std::string_view name) const;  // empty when neither given nor defaulted

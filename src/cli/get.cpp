@@ -18,7 +18,8 @@ using base::Object;
 using base::Value;
 
 constexpr std::string_view kTableAccept =
-    "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+    "application/json;as=Table;v=v1;g=meta.k8s.io,application/"
+    "json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 
 struct Request {
   const Args& args;
@@ -31,18 +32,23 @@ struct Request {
 
 net::Query list_query(const Request& request) {
   net::Query query;
-  if (auto selector = request.args.get("field-selector"); !selector.empty()) query.add("fieldSelector", selector);
+  if (auto selector = request.args.get("field-selector"); !selector.empty())
+    query.add("fieldSelector", selector);
   if (auto selector = request.args.get("selector"); !selector.empty()) query.add("labelSelector", selector);
   return query;
 }
 
-std::string accept_of(const Request& request) { return request.as_table() ? std::string(kTableAccept) : "application/json"; }
+std::string accept_of(const Request& request) {
+  return request.as_table() ? std::string(kTableAccept) : "application/json";
+}
 
 // A Table, List or object; pages of 500 are put together.
 base::Result<Value> fetch(const Request& request, const Target& target) {
   if (!target.name.empty()) {
-    return request.session.call("GET", Session::path_of(target.resource, request.namespace_, target.name, request.args.get("subresource")),
-                                {}, {}, "", accept_of(request));
+    return request.session.call(
+        "GET",
+        Session::path_of(target.resource, request.namespace_, target.name, request.args.get("subresource")),
+        {}, {}, "", accept_of(request));
   }
   std::string path = Session::path_of(target.resource, request.namespace_);
   Value all;
@@ -55,7 +61,12 @@ base::Result<Value> fetch(const Request& request, const Target& target) {
       query.add("limit", "500");
     }
     if (!next.empty()) query.add("continue", next);
-    TRY(Value page, request.session.call("GET", path, query, {}, "", accept_of(request)));
+    auto answer = request.session.call("GET", path, query, {}, "", accept_of(request));
+    if (!answer)
+      return std::unexpected(explain_list_error(std::move(answer).error(), target.resource,
+                                                request.args.get("selector"),
+                                                request.args.get("field-selector")));
+    Value page = std::move(*answer);
     next = page.at({"metadata", "continue"}).as_string();
     if (all.is_null()) {
       all = std::move(page);
@@ -67,18 +78,25 @@ base::Result<Value> fetch(const Request& request, const Target& target) {
   return all;
 }
 
-void sort_rows(Value& table, const std::string& by) {
-  auto* rows = table.object()["rows"].if_array();
-  if (!rows) return;
-  auto key = [&by](const Value& row) {
-    auto values = select_jsonpath(by, row["object"]);
-    return values && !values->empty() ? values->front() : Value();
-  };
-  std::stable_sort(rows->begin(), rows->end(), [&](const Value& a, const Value& b) {
-    Value x = key(a), y = key(b);
-    if (auto i = x.as_int(), j = y.as_int(); i && j) return *i < *j;
-    return x.as_string() < y.as_string();
-  });
+// Objects without the field come first. False when none has it.
+bool sort_objects(Array& items, std::string_view member, const std::string& by) {
+  std::vector<std::pair<Value, Value>> keyed;
+  bool any = false;
+  for (Value& item : items) {
+    auto values = select_jsonpath(by, member.empty() ? item : item[member]);
+    Value key = values && !values->empty() ? values->front() : Value();
+    any = any || !key.is_null();
+    keyed.emplace_back(std::move(key), std::move(item));
+  }
+  if (any) {
+    std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) {
+      if (a.first.is_null() || b.first.is_null()) return a.first.is_null() && !b.first.is_null();
+      if (auto i = a.first.as_int(), j = b.first.as_int(); i && j) return *i < *j;
+      return a.first.as_string() < b.first.as_string();
+    });
+  }
+  for (size_t i = 0; i < items.size(); ++i) items[i] = std::move(keyed[i].second);
+  return any;
 }
 
 TableOptions table_options(const Request& request, bool with_kind, const ApiResource& resource) {
@@ -94,7 +112,8 @@ TableOptions table_options(const Request& request, bool with_kind, const ApiReso
 }
 
 void print_nothing_found(const Request& request) {
-  bool namespaced = std::any_of(request.targets.begin(), request.targets.end(), [](auto& t) { return t.resource.namespaced; });
+  bool namespaced = std::any_of(request.targets.begin(), request.targets.end(),
+                                [](auto& t) { return t.resource.namespaced; });
   if (namespaced && !request.namespace_.empty()) {
     fmt::print(stderr, "No resources found in {} namespace.\n", request.namespace_);
   } else {
@@ -108,7 +127,8 @@ bool same_resource(const Target& a, const Target& b) {
 
 int print_tables(const Request& request) {
   int code = 0;
-  bool several = std::any_of(request.targets.begin(), request.targets.end(),
+  bool several = request.args.on("show-kind") ||
+                 std::any_of(request.targets.begin(), request.targets.end(),
                              [&](auto& t) { return !same_resource(t, request.targets[0]); });
   bool printed = false;
   for (size_t i = 0; i < request.targets.size();) {
@@ -124,12 +144,15 @@ int print_tables(const Request& request) {
       if (table.is_null()) {
         table = std::move(*answer);
       } else {
-        for (auto& row : answer->object()["rows"].array()) table.object()["rows"].array().push_back(std::move(row));
+        for (auto& row : answer->object()["rows"].array())
+          table.object()["rows"].array().push_back(std::move(row));
       }
     }
     if (table["rows"].as_array().empty()) continue;
-    if (request.args.given("sort-by")) sort_rows(table, request.args.get("sort-by"));
-    if (printed) fmt::print("\n");
+    if (request.args.given("sort-by") &&
+        !sort_objects(table.object()["rows"].array(), "object", request.args.get("sort-by")))
+      continue;
+    if (printed && !request.args.on("no-headers")) fmt::print("\n");
     fmt::print("{}", format_table(table, table_options(request, several, first.resource)));
     printed = true;
   }
@@ -161,16 +184,27 @@ int print_objects(const Request& request) {
     }
   }
   if (single && items.empty()) return code;
+  if (auto by = request.args.get("sort-by");
+      !single && !by.empty() && !items.empty() && !sort_objects(items, "", by))
+    return print_error(base::Error{
+        base::Reason::unknown,
+        fmt::format("couldn't find any field with path \"{}\" in the list of objects", relaxed_jsonpath(by)),
+        nullptr});
   Value shown = single ? std::move(items[0])
-                       : Value(Object{{"apiVersion", "v1"}, {"items", std::move(items)}, {"kind", "List"},
+                       : Value(Object{{"apiVersion", "v1"},
+                                      {"items", std::move(items)},
+                                      {"kind", "List"},
                                       {"metadata", Object{{"resourceVersion", ""}}}});
-  auto text = format_object(request.format, shown);
+  OutputFormat format = request.format;
+  format.headers = !request.args.on("no-headers");
+  auto text = format_object(format, shown);
   if (!text) return print_error(text.error());
   std::fwrite(text->data(), 1, text->size(), stdout);
   return code;
 }
 
-int print_event(const Request& request, const ApiResource& resource, const Value& object, std::vector<size_t>& widths, bool first) {
+int print_event(const Request& request, const ApiResource& resource, const Value& object,
+                std::vector<size_t>& widths, bool first) {
   if (!request.as_table()) {
     auto text = format_object(request.format, object);
     if (!text) return print_error(text.error());
@@ -188,7 +222,8 @@ int print_event(const Request& request, const ApiResource& resource, const Value
 // What there is, then each change until the user or the server ends it.
 int watch(const Request& request) {
   if (request.targets.size() != 1)
-    return print_error(base::Error{base::Reason::unknown, "you may only specify a single resource type", nullptr});
+    return print_error(
+        base::Error{base::Reason::unknown, "you may only specify a single resource type", nullptr});
   const Target& target = request.targets[0];
   auto start = fetch(request, target);
   if (!start) return print_error(start.error());
@@ -196,7 +231,8 @@ int watch(const Request& request) {
   bool first = true;
   std::string version(start->at({"metadata", "resourceVersion"}).as_string());
   bool is_list = (*start)["items"].is_array();
-  bool any = request.as_table() ? !(*start)["rows"].as_array().empty() : !is_list || !(*start)["items"].as_array().empty();
+  bool any = request.as_table() ? !(*start)["rows"].as_array().empty()
+                                : !is_list || !(*start)["items"].as_array().empty();
   if (any && !request.args.on("watch-only")) {
     if (!request.as_table() && is_list) {
       for (auto& item : (*start)["items"].as_array()) {
@@ -215,7 +251,8 @@ int watch(const Request& request) {
   query.add("resourceVersion", version);
   query.add("watch", "true");
   if (!target.name.empty()) query.add("fieldSelector", "metadata.name=" + target.name);
-  auto stream = request.session.open_stream(Session::path_of(target.resource, request.namespace_), query, accept_of(request));
+  auto stream = request.session.open_stream(Session::path_of(target.resource, request.namespace_), query,
+                                            accept_of(request));
   if (!stream) return print_error(stream.error());
   std::string buffer;
   while (true) {
@@ -228,7 +265,8 @@ int watch(const Request& request) {
       if (!event) return print_error(event.error());
       if ((*event)["type"].as_string() == "BOOKMARK") continue;
       if ((*event)["type"].as_string() == "ERROR")
-        return print_error(base::Error{base::Reason::unknown, std::string(event->at({"object", "message"}).as_string()), nullptr});
+        return print_error(base::Error{base::Reason::unknown,
+                                       std::string(event->at({"object", "message"}).as_string()), nullptr});
       if (int code = print_event(request, target.resource, (*event)["object"], widths, first)) return code;
       first = false;
     }
@@ -237,7 +275,9 @@ int watch(const Request& request) {
 
 int get_raw(Session& session, const std::string& path) {
   size_t question = path.find('?');
-  net::Query query = question == std::string::npos ? net::Query{} : net::Query::parse(std::string_view(path).substr(question + 1));
+  net::Query query = question == std::string::npos
+                         ? net::Query{}
+                         : net::Query::parse(std::string_view(path).substr(question + 1));
   auto text = session.call_text(path.substr(0, question), query, "application/json, */*");
   if (!text) return print_error(text.error());
   std::fwrite(text->data(), 1, text->size(), stdout);
@@ -251,26 +291,49 @@ int run_get(Context& context) {
   if (args.given("raw")) return get_raw(**session, args.get("raw"));
   auto format = parse_output(args.get("output"));
   if (!format) return print_error(format.error());
+  if (args.on("show-labels") && format->needs_objects())
+    return print_error(base::Error{
+        base::Reason::unknown,
+        fmt::format("--show-labels option cannot be used with {} printer", args.get("output")), nullptr});
+  if (args.operands.empty() && !args.given("filename")) {
+    fmt::print(stderr,
+               "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete "
+               "list of supported resources.\n\n");
+    return usage_error("get",
+                       "Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed "
+                       "description of that resource (e.g. kubectl explain pods).");
+  }
   Request request{args, **session, *format, {}, args.on("all-namespaces") ? "" : (*session)->namespace_()};
   if (args.given("filename")) {
     auto manifests = read_manifests(args.all("filename"), args.on("recursive"));
     if (!manifests) return print_error(manifests.error());
     for (auto& manifest : *manifests) {
-      auto resource = (*session)->find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string());
+      auto resource = (*session)->find_kind(manifest.object["apiVersion"].as_string(),
+                                            manifest.object["kind"].as_string());
       if (!resource) return print_error(resource.error());
-      request.targets.push_back({*resource, std::string(manifest.object.at({"metadata", "name"}).as_string())});
-      if (auto ns = manifest.object.at({"metadata", "namespace"}).as_string(); !ns.empty()) request.namespace_ = ns;
+      request.targets.push_back(
+          {*resource, std::string(manifest.object.at({"metadata", "name"}).as_string())});
+      if (auto ns = manifest.object.at({"metadata", "namespace"}).as_string(); !ns.empty())
+        request.namespace_ = ns;
     }
   } else {
     auto targets = parse_targets(**session, args.operands);
     if (!targets) return print_error(targets.error());
     request.targets = std::move(*targets);
   }
-  bool by_name = std::any_of(request.targets.begin(), request.targets.end(), [](auto& t) { return !t.name.empty(); });
+  bool by_name =
+      std::any_of(request.targets.begin(), request.targets.end(), [](auto& t) { return !t.name.empty(); });
   if (by_name && args.on("all-namespaces"))
-    return print_error(base::Error{base::Reason::unknown, "a resource cannot be retrieved by name across all namespaces", nullptr});
-  if (by_name && args.given("selector"))
-    return print_error(base::Error{base::Reason::unknown, "name cannot be provided when a selector is specified", nullptr});
+    return print_error(base::Error{base::Reason::unknown,
+                                   "a resource cannot be retrieved by name across all namespaces", nullptr});
+  if ((args.given("selector") || args.given("field-selector")) && args.operands.size() > 0 &&
+      args.operands[0].find('/') != std::string::npos)
+    return print_error(base::Error{
+        base::Reason::unknown,
+        "selectors and the all flag cannot be used when passing resource/name arguments", nullptr});
+  if (by_name && (args.given("selector") || args.given("field-selector")))
+    return print_error(
+        base::Error{base::Reason::unknown, "name cannot be provided when a selector is specified", nullptr});
   if (args.on("watch") || args.on("watch-only")) return watch(request);
   return request.as_table() ? print_tables(request) : print_objects(request);
 }
@@ -281,7 +344,9 @@ Command get_command() {
   using Type = Flag::Type;
   return {.name = "get",
           .aliases = {},
-          .usage = "get (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE/NAME ...) [-o yaml|json|wide|name|jsonpath=...] [-w] [-A]",
+          .usage =
+              "get (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE/NAME ...) [-o "
+              "yaml|json|wide|name|jsonpath=...] [-w] [-A]",
           .summary = "Display one or many resources",
           .flags = {{"output", Type::string, "json, yaml, name, wide, jsonpath=..., custom-columns=...", 'o'},
                     {"selector", Type::string, "Only objects with these labels", 'l'},
@@ -291,6 +356,7 @@ Command get_command() {
                     {"watch-only", Type::boolean, "Only changes, no listing first"},
                     {"no-headers", Type::boolean, "No header line"},
                     {"show-labels", Type::boolean, "All labels as the last column"},
+                    {"show-kind", Type::boolean, "The type in front of each name"},
                     {"label-columns", Type::list, "These labels as columns", 'L'},
                     {"sort-by", Type::string, "Sort by this field: .metadata.name"},
                     {"ignore-not-found", Type::boolean, "A missing object is no error"},

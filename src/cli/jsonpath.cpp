@@ -21,10 +21,10 @@ using Path = std::vector<Node>;
 
 struct Node {
   enum class Kind { field, wildcard, recursive, index, slice, names, filter, literal, root, current } kind;
-  std::string text;                      // field name, literal
+  std::string text;                       // field name, literal
   std::optional<int64_t> from, to, step;  // index: from
-  std::vector<Path> choices;             // names: ['a','b'] or [0,1]
-  Path left, right;                      // filter
+  std::vector<Path> choices;              // names: ['a','b'] or [0,1]
+  Path left, right;                       // filter
   std::string op;
 };
 
@@ -35,7 +35,7 @@ struct Piece {
 };
 
 std::unexpected<base::Error> wrong(std::string what) {
-  return base::fail(base::Reason::unknown, "error parsing jsonpath: " + std::move(what));
+  return base::fail(base::Reason::unknown, std::move(what));
 }
 
 class Parser {
@@ -132,12 +132,15 @@ class Parser {
       path.push_back({.kind = Node::Kind::literal, .text = std::move(text)});
       return path;
     }
-    if (peek() == '$') ++at_, path.push_back({.kind = Node::Kind::root});
-    else if (peek() == '@') ++at_, path.push_back({.kind = Node::Kind::current});
+    if (peek() == '$')
+      ++at_, path.push_back({.kind = Node::Kind::root});
+    else if (peek() == '@')
+      ++at_, path.push_back({.kind = Node::Kind::current});
     else if (peek() != '.' && peek() != '[' && peek() != '*') {
       std::string name = parse_name();
       if (name.empty()) return wrong(fmt::format("unexpected \"{}\"", peek()));
-      bool literal = name == "true" || name == "false" || name.find_first_not_of("0123456789-.") == std::string::npos;
+      bool literal =
+          name == "true" || name == "false" || name.find_first_not_of("0123456789-.") == std::string::npos;
       path.push_back({.kind = literal ? Node::Kind::literal : Node::Kind::field, .text = std::move(name)});
       if (literal) return path;
     }
@@ -156,8 +159,10 @@ class Parser {
           continue;
         }
         std::string name = parse_name();
-        if (!name.empty()) path.push_back({.kind = Node::Kind::field, .text = std::move(name)});
-        else if (path.empty()) path.push_back({.kind = Node::Kind::current});
+        if (!name.empty())
+          path.push_back({.kind = Node::Kind::field, .text = std::move(name)});
+        else if (path.empty())
+          path.push_back({.kind = Node::Kind::current});
       } else if (c == '[') {
         ++at_;
         CHECK_OK(parse_bracket(path, depth));
@@ -213,13 +218,21 @@ class Parser {
     return base::parse_int(text_.substr(start, at_ - start));
   }
 
+  // ['a.b'] is one name, ['a.b','c'] are paths.
+  static Path quoted_path(const std::string& name, bool one_of_several) {
+    if (!one_of_several) return {Node{.kind = Node::Kind::field, .text = name}};
+    Path path;
+    for (auto& piece : base::split(name, '.')) path.push_back({.kind = Node::Kind::field, .text = piece});
+    return path;
+  }
+
   base::Result<void> parse_subscripts(Path& path) {
     Node choice{.kind = Node::Kind::names};
     while (true) {
       blanks();
       if (peek() == '\'' || peek() == '"') {
         TRY(std::string name, parse_quoted());
-        choice.choices.push_back({Node{.kind = Node::Kind::field, .text = std::move(name)}});
+        choice.choices.push_back(quoted_path(name, peek() == ',' || !choice.choices.empty()));
       } else {
         Node node{.kind = Node::Kind::index};
         node.from = parse_number();
@@ -232,7 +245,8 @@ class Parser {
             node.step = parse_number();
           }
         } else if (!node.from) {
-          return wrong(fmt::format("invalid array index near \"{}\"", text_.substr(at_, 10)));
+          return wrong(
+              fmt::format("invalid array index {}", text_.substr(at_, text_.find_first_of(",]", at_) - at_)));
         }
         choice.choices.push_back({std::move(node)});
       }
@@ -240,8 +254,10 @@ class Parser {
       if (peek() != ',') break;
       ++at_;
     }
-    if (choice.choices.size() == 1) path.push_back(std::move(choice.choices[0][0]));
-    else path.push_back(std::move(choice));
+    if (choice.choices.size() == 1)
+      path.push_back(std::move(choice.choices[0][0]));
+    else
+      path.push_back(std::move(choice));
     return {};
   }
 
@@ -257,33 +273,52 @@ class Evaluator {
     Values values{path.empty() || path[0].kind != Node::Kind::root ? &current : &root_};
     for (const Node& node : path) {
       Values next;
-      for (const Value* value : values) CHECK_OK(step(node, *value, next));
+      if (node.kind == Node::Kind::names) {
+        // All values of the first name, then all of the next.
+        for (auto& choice : node.choices) CHECK_OK(add_all(choice, values, next));
+      } else {
+        for (const Value* value : values) CHECK_OK(step(node, *value, next));
+      }
       values = std::move(next);
     }
     return values;
   }
 
  private:
+  base::Result<void> add_all(const Path& path, const Values& from, Values& out) {
+    for (const Value* value : from) {
+      TRY(Values found, walk(path, *value));
+      out.insert(out.end(), found.begin(), found.end());
+    }
+    return {};
+  }
+
   base::Result<void> step(const Node& node, const Value& value, Values& out) {
     switch (node.kind) {
       case Node::Kind::root:
-      case Node::Kind::current: out.push_back(&value); return {};
+      case Node::Kind::current:
+        out.push_back(&value);
+        return {};
       case Node::Kind::literal:
         owned_.push_back(std::make_unique<Value>(node.text));
         out.push_back(owned_.back().get());
         return {};
-      case Node::Kind::field: return field(node, value, out);
+      case Node::Kind::field:
+        return field(node, value, out);
       case Node::Kind::wildcard:
         for (auto& item : value.as_array()) out.push_back(&item);
         for (auto& member : value.as_object()) out.push_back(&member.value);
         return {};
-      case Node::Kind::recursive: descend(value, out); return {};
-      case Node::Kind::index:
-      case Node::Kind::slice: return slice(node, value, out);
-      case Node::Kind::names:
-        for (auto& choice : node.choices) CHECK_OK(step(choice[0], value, out));
+      case Node::Kind::recursive:
+        descend(value, out);
         return {};
-      case Node::Kind::filter: return filter(node, value, out);
+      case Node::Kind::index:
+      case Node::Kind::slice:
+        return slice(node, value, out);
+      case Node::Kind::names:
+        return {};  // in walk
+      case Node::Kind::filter:
+        return filter(node, value, out);
     }
     return {};
   }
@@ -313,14 +348,17 @@ class Evaluator {
     auto absolute = [size](int64_t n) { return n < 0 ? n + size : n; };
     if (node.kind == Node::Kind::index) {
       int64_t at = absolute(*node.from);
-      if (at >= 0 && at < size) out.push_back(&(*array)[static_cast<size_t>(at)]);
+      if (at >= 0 && at < size)
+        out.push_back(&(*array)[static_cast<size_t>(at)]);
       else if (!allow_missing_ || size > 0)
-        return base::fail(base::Reason::unknown, fmt::format("array index out of bounds: index {}, length {}", *node.from, size));
+        return base::fail(base::Reason::unknown,
+                          fmt::format("array index out of bounds: index {}, length {}", *node.from, size));
       return {};
     }
     int64_t step = node.step.value_or(1);
     if (step <= 0) return base::fail(base::Reason::unknown, "step must be > 0");
-    int64_t from = std::max<int64_t>(absolute(node.from.value_or(0)), 0), to = std::min(absolute(node.to.value_or(size)), size);
+    int64_t from = std::max<int64_t>(absolute(node.from.value_or(0)), 0),
+            to = std::min(absolute(node.to.value_or(size)), size);
     for (int64_t i = from; i < to; i += step) out.push_back(&(*array)[static_cast<size_t>(i)]);
     return {};
   }
@@ -378,18 +416,32 @@ Value sorted(const Value& value) {
   return copy;
 }
 
-std::string print(const Values& values) {
+// Go's encoder writes these three as \u escapes.
+std::string escape_html(std::string_view json) {
   std::string out;
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i > 0) out += ' ';
-    if (auto* s = values[i]->if_string()) out += *s;
-    else if (!values[i]->is_null()) out += base::write_json(sorted(*values[i]));
+  for (char c : json) {
+    if (c == '<' || c == '>' || c == '&')
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
   }
   return out;
 }
 
-base::Result<size_t> run(const std::vector<Piece>& pieces, size_t at, Evaluator& evaluator, const Value& current,
-                         std::string* out) {
+std::string print(const Values& values) {
+  std::string out;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ' ';
+    if (auto* s = values[i]->if_string())
+      out += *s;
+    else if (!values[i]->is_null())
+      out += escape_html(base::write_json(sorted(*values[i])));
+  }
+  return out;
+}
+
+base::Result<size_t> run(const std::vector<Piece>& pieces, size_t at, Evaluator& evaluator,
+                         const Value& current, std::string* out) {
   for (; at < pieces.size(); ++at) {
     const Piece& piece = pieces[at];
     if (piece.kind == Piece::Kind::end) return at;
@@ -411,7 +463,8 @@ base::Result<size_t> run(const std::vector<Piece>& pieces, size_t at, Evaluator&
       if (values.empty()) {
         TRY(end, run(pieces, at + 1, evaluator, current, nullptr));
       }
-      if (end >= pieces.size()) return base::fail(base::Reason::unknown, "error parsing jsonpath: unterminated range: {end} is missing");
+      if (end >= pieces.size())
+        return base::fail(base::Reason::unknown, "unterminated range: {end} is missing");
       at = end;
     }
   }
@@ -421,7 +474,11 @@ base::Result<size_t> run(const std::vector<Piece>& pieces, size_t at, Evaluator&
 }  // namespace
 
 base::Result<std::string> evaluate_jsonpath(std::string_view text, const Value& value, bool allow_missing) {
-  TRY(auto pieces, Parser(text).parse());
+  auto parsed = Parser(text).parse();
+  if (!parsed)
+    return base::fail(base::Reason::unknown,
+                      fmt::format("error parsing jsonpath {}, {}", text, parsed.error().message));
+  auto& pieces = *parsed;
   Evaluator evaluator(value, allow_missing);
   std::string out;
   TRY(size_t end, run(pieces, 0, evaluator, value, &out));
@@ -431,12 +488,14 @@ base::Result<std::string> evaluate_jsonpath(std::string_view text, const Value& 
 
 std::string relaxed_jsonpath(std::string_view text) {
   if (text.starts_with('{')) return std::string(text);
-  return "{" + std::string(text.starts_with('.') || text.starts_with('[') ? "" : ".") + std::string(text) + "}";
+  return "{" + std::string(text.starts_with('.') || text.starts_with('[') ? "" : ".") + std::string(text) +
+         "}";
 }
 
 base::Result<base::Array> select_jsonpath(std::string_view text, const Value& value) {
   TRY(auto pieces, Parser(relaxed_jsonpath(text)).parse());
-  if (pieces.size() != 1 || pieces[0].kind != Piece::Kind::path) return wrong(fmt::format("unexpected path string {}", text));
+  if (pieces.size() != 1 || pieces[0].kind != Piece::Kind::path)
+    return wrong(fmt::format("unexpected path string {}", text));
   Evaluator evaluator(value, true);
   TRY(Values values, evaluator.walk(pieces[0].path, value));
   base::Array out;

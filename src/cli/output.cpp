@@ -35,8 +35,12 @@ std::string escape_controls(std::string_view cell) {
   return out;
 }
 
+// Of a column with the blanks behind it.
+constexpr size_t kNarrowest = 6;
+
 size_t width_of(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 std::string layout(const std::vector<std::vector<std::string>>& rows, std::vector<size_t>* kept) {
@@ -50,7 +54,7 @@ std::string layout(const std::vector<std::vector<std::string>>& rows, std::vecto
   for (auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       out += row[i];
-      if (i + 1 < row.size()) out.append(widths[i] - width_of(row[i]) + 3, ' ');
+      if (i + 1 < row.size()) out.append(std::max(widths[i] + 3, kNarrowest) - width_of(row[i]), ' ');
     }
     out += '\n';
   }
@@ -65,21 +69,42 @@ std::string cell_text(const Value& cell) {
 
 std::string to_upper(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return out;
 }
 
-base::Result<std::string> custom_columns(const std::string& spec, const Value& object) {
+// As Go prints it with %v: map[a:1 b:2], [x y].
+std::string go_text(const Value& value) {
+  if (value.is_null()) return "<nil>";
+  if (auto* object = value.if_object()) {
+    base::Object sorted = *object;
+    sorted.sort();
+    std::vector<std::string> pieces;
+    for (auto& member : sorted) pieces.push_back(member.key + ":" + go_text(member.value));
+    return "map[" + base::join(pieces, " ") + "]";
+  }
+  if (auto* array = value.if_array()) {
+    std::vector<std::string> pieces;
+    for (auto& item : *array) pieces.push_back(go_text(item));
+    return "[" + base::join(pieces, " ") + "]";
+  }
+  return cell_text(value);
+}
+
+base::Result<std::string> custom_columns(const std::string& spec, const Value& object, bool with_headers) {
   TextTable table;
   std::vector<std::string> headers, paths;
   for (auto& column : base::split(spec, ',')) {
     size_t colon = column.find(':');
     if (colon == std::string::npos)
-      return base::fail(base::Reason::unknown, fmt::format("unexpected custom-columns spec: {}, expected <header>:<json-path-expr>", column));
+      return base::fail(
+          base::Reason::unknown,
+          fmt::format("unexpected custom-columns spec: {}, expected <header>:<json-path-expr>", column));
     headers.push_back(column.substr(0, colon));
     paths.push_back(column.substr(colon + 1));
   }
-  table.row(headers);
+  if (with_headers) table.row(headers);
   std::vector<const Value*> rows;
   if (object["kind"].as_string().ends_with("List") && object["items"].is_array()) {
     for (auto& item : object["items"].as_array()) rows.push_back(&item);
@@ -91,7 +116,7 @@ base::Result<std::string> custom_columns(const std::string& spec, const Value& o
     for (auto& path : paths) {
       TRY(auto values, select_jsonpath(path, *row));
       std::vector<std::string> texts;
-      for (auto& value : values) texts.push_back(cell_text(value));
+      for (auto& value : values) texts.push_back(go_text(value));
       cells.push_back(texts.empty() ? "<none>" : base::join(texts, ","));
     }
     table.row(std::move(cells));
@@ -119,43 +144,59 @@ base::Result<OutputFormat> parse_output(const std::string& text) {
   if (text == "json") return OutputFormat{Kind::json, ""};
   if (text == "name") return OutputFormat{Kind::name, ""};
   size_t equals = text.find('=');
-  std::string name = text.substr(0, equals), rest = equals == std::string::npos ? "" : text.substr(equals + 1);
+  std::string name = text.substr(0, equals),
+              rest = equals == std::string::npos ? "" : text.substr(equals + 1);
   if (name.ends_with("-file")) {
     std::ifstream in(rest);
-    if (!in) return base::fail(base::Reason::unknown, fmt::format("error reading template {}, open {}: no such file or directory", rest, rest));
+    if (!in)
+      return base::fail(
+          base::Reason::unknown,
+          fmt::format("error reading template {}, open {}: no such file or directory", rest, rest));
     rest.assign(std::istreambuf_iterator<char>(in), {});
     name.resize(name.size() - 5);
   }
   if (name == "jsonpath") {
-    if (rest.empty()) return base::fail(base::Reason::unknown, "template format specified but no template given");
+    if (rest.empty())
+      return base::fail(base::Reason::unknown, "template format specified but no template given");
     return OutputFormat{Kind::jsonpath, rest};
   }
   if (name == "custom-columns") {
-    if (rest.empty()) return base::fail(base::Reason::unknown, "custom-columns format specified but no custom columns given");
+    if (rest.empty())
+      return base::fail(base::Reason::unknown, "custom-columns format specified but no custom columns given");
     return OutputFormat{Kind::custom_columns, rest};
   }
-  return base::fail(base::Reason::unknown, fmt::format("unable to match a printer suitable for the output format \"{}\", allowed formats are: {}", text, kFormats));
+  return base::fail(
+      base::Reason::unknown,
+      fmt::format("unable to match a printer suitable for the output format \"{}\", allowed formats are: {}",
+                  text, kFormats));
 }
 
 base::Result<std::string> format_object(const OutputFormat& format, const Value& object) {
   switch (format.kind) {
-    case OutputFormat::Kind::yaml: return base::write_yaml(object);
-    case OutputFormat::Kind::json: return base::write_json_pretty(object) + "\n";
-    case OutputFormat::Kind::jsonpath: return evaluate_jsonpath(format.text, object);
-    case OutputFormat::Kind::custom_columns: return custom_columns(format.text, object);
+    case OutputFormat::Kind::yaml:
+      return base::write_yaml(object);
+    case OutputFormat::Kind::json:
+      return base::write_json_pretty(object) + "\n";
+    case OutputFormat::Kind::jsonpath:
+      return evaluate_jsonpath(format.text, object);
+    case OutputFormat::Kind::custom_columns:
+      return custom_columns(format.text, object, format.headers);
     case OutputFormat::Kind::name: {
       if (!object["items"].is_array()) return object_name(object);
       std::string out;
       for (auto& item : object["items"].as_array()) out += object_name(item);
       return out;
     }
-    default: return base::fail(base::Reason::unknown, "this output format needs the server's table");
+    default:
+      return base::fail(base::Reason::unknown, "this output format needs the server's table");
   }
 }
 
-base::Result<std::string> format_result(const std::string& output, const ApiResource& resource, const Value& object,
-                                        std::string_view verb, std::string_view suffix) {
-  if (output.empty()) return fmt::format("{} {}{}\n", display_name(resource, object.at({"metadata", "name"}).as_string()), verb, suffix);
+base::Result<std::string> format_result(const std::string& output, const ApiResource& resource,
+                                        const Value& object, std::string_view verb, std::string_view suffix) {
+  if (output.empty())
+    return fmt::format("{} {}{}\n", display_name(resource, object.at({"metadata", "name"}).as_string()), verb,
+                       suffix);
   TRY(auto format, parse_output(output));
   return format_object(format, object);
 }
@@ -183,10 +224,12 @@ std::string format_table(const Value& table, const TableOptions& options, std::v
       std::string text = shown[n] < all.size() ? cell_text(all[shown[n]]) : "";
       cells.push_back(n == 0 && options.with_kind ? options.kind_prefix + "/" + text : text);
     }
-    for (auto& label : options.label_columns) cells.push_back(escape_controls(metadata["labels"][label].as_string()));
+    for (auto& label : options.label_columns)
+      cells.push_back(escape_controls(metadata["labels"][label].as_string()));
     if (options.show_labels) {
       std::vector<std::string> labels;
-      for (auto& label : metadata["labels"].as_object()) labels.push_back(label.key + "=" + std::string(label.value.as_string()));
+      for (auto& label : metadata["labels"].as_object())
+        labels.push_back(label.key + "=" + std::string(label.value.as_string()));
       std::sort(labels.begin(), labels.end());
       cells.push_back(labels.empty() ? "<none>" : escape_controls(base::join(labels, ",")));
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <thread>
+
 #include "base/strings.hpp"
 #include "cli/targets.hpp"
 
@@ -25,26 +27,50 @@ std::string selector_text(const Value& object) {
   const Value& selector = object.at({"spec", "selector"});
   const Value& labels = selector["matchLabels"].is_object() ? selector["matchLabels"] : selector;
   std::vector<std::string> pieces;
-  for (auto& label : labels.as_object()) pieces.push_back(label.key + "=" + std::string(label.value.as_string()));
+  for (auto& label : labels.as_object())
+    pieces.push_back(label.key + "=" + std::string(label.value.as_string()));
   return base::join(pieces, ",");
+}
+
+base::Result<std::string> selector_of(const PodRequest& request, const Target& target, const Value& object) {
+  const std::string& kind = target.resource.kind;
+  bool selects = kind == "Service" || kind == "ReplicationController" || target.resource.group == "apps" ||
+                 target.resource.group == "batch";
+  if (!selects)
+    return base::fail(base::Reason::unknown,
+                      fmt::format("cannot {} *{}.{}: selector for *{}.{} not implemented", request.purpose,
+                                  target.resource.version, kind, target.resource.version, kind));
+  std::string text = selector_text(object);
+  if (text.empty())
+    return base::fail(
+        base::Reason::unknown,
+        fmt::format("cannot {} *{}.{}: invalid {} '{}': {} is defined without a selector", request.purpose,
+                    target.resource.version, kind, base::to_lower(kind), target.name, kind));
+  return text;
 }
 
 }  // namespace
 
-base::Result<std::vector<Value>> find_pods(Session& session, const std::string& operand, const std::string& selector) {
-  if (!selector.empty()) return pods_of(session, selector);
-  std::string words[] = {operand};
+base::Result<std::vector<Value>> find_pods(Session& session, const PodRequest& request) {
+  if (!request.selector.empty()) return pods_of(session, request.selector);
+  std::string words[] = {request.operand};
   TRY(Target target, parse_one_target(session, words, "pods"));
-  TRY(Value object, session.call("GET", Session::path_of(target.resource, session.namespace_(), target.name)));
+  TRY(Value object,
+      session.call("GET", Session::path_of(target.resource, session.namespace_(), target.name)));
   if (target.resource.plural == "pods") return std::vector<Value>{std::move(object)};
-  std::string text = selector_text(object);
-  if (text.empty()) return base::fail(base::Reason::unknown, fmt::format("{} has no selector: name a pod", operand));
-  return pods_of(session, text);
+  TRY(std::string text, selector_of(request, target, object));
+  auto end = std::chrono::steady_clock::now() + request.wait;
+  while (true) {
+    TRY(auto pods, pods_of(session, text));
+    if (!pods.empty()) return pods;
+    if (std::chrono::steady_clock::now() >= end)
+      return base::fail(base::Reason::unknown, "timed out waiting for the condition");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
-base::Result<Value> find_pod(Session& session, const std::string& operand) {
-  TRY(auto pods, find_pods(session, operand, ""));
-  if (pods.empty()) return base::fail(base::Reason::unknown, fmt::format("{} selects no pods", operand));
+base::Result<Value> find_pod(Session& session, const PodRequest& request) {
+  TRY(auto pods, find_pods(session, request));
   for (auto& pod : pods) {
     if (pod.at({"status", "phase"}).as_string() == "Running") return std::move(pod);
   }
@@ -59,7 +85,8 @@ std::string default_container(const Value& pod, bool quiet) {
   if (containers.size() > 1 && !quiet) {
     std::vector<std::string> names;
     for (auto& container : containers) names.emplace_back(container["name"].as_string());
-    for (auto& container : pod.at({"spec", "initContainers"}).as_array()) names.push_back(std::string(container["name"].as_string()) + " (init)");
+    for (auto& container : pod.at({"spec", "initContainers"}).as_array())
+      names.push_back(std::string(container["name"].as_string()) + " (init)");
     fmt::print(stderr, "Defaulted container \"{}\" out of: {}\n", name, base::join(names, ", "));
   }
   return name;

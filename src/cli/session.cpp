@@ -89,13 +89,18 @@ base::Result<Value> parse_answer(const net::Response& response) {
   bool is_status = value && (*value)["kind"].as_string() == "Status";
   if (response.status >= 400) {
     if (is_status) return std::unexpected(status_error(*value, response.status));
-    Value status = base::Object{{"kind", "Status"}, {"status", "Failure"},
-                                {"message", fmt::format("the server answered {}: {}", response.status, base::trim(body).substr(0, 200))},
-                                {"reason", response.status == 404 ? "NotFound" : ""},
-                                {"code", response.status}};
+    Value status = base::Object{
+        {"kind", "Status"},
+        {"status", "Failure"},
+        {"message", response.status == 404 ? std::string("the server could not find the requested resource")
+                                           : fmt::format("the server answered {}: {}", response.status,
+                                                         base::trim(body).substr(0, 200))},
+        {"reason", response.status == 404 ? "NotFound" : ""},
+        {"code", response.status}};
     return std::unexpected(status_error(status, response.status));
   }
-  if (!value) return base::fail(base::Reason::unknown, "the server's answer is no JSON: " + value.error().message);
+  if (!value)
+    return base::fail(base::Reason::unknown, "the server's answer is no JSON: " + value.error().message);
   return value;
 }
 
@@ -110,7 +115,8 @@ base::Result<std::unique_ptr<Session>> Session::open(const Args& args) {
 
 std::string Session::path_of(const ApiResource& resource, std::string_view namespace_, std::string_view name,
                              std::string_view subresource) {
-  std::string path = resource.group.empty() ? "/api/" + resource.version : "/apis/" + resource.group + "/" + resource.version;
+  std::string path = resource.group.empty() ? "/api/" + resource.version
+                                            : "/apis/" + resource.group + "/" + resource.version;
   if (resource.namespaced && !namespace_.empty()) path += fmt::format("/namespaces/{}", namespace_);
   path += "/" + resource.plural;
   if (!name.empty()) path += fmt::format("/{}", name);
@@ -120,12 +126,13 @@ std::string Session::path_of(const ApiResource& resource, std::string_view names
 
 base::Result<net::Response> Session::send(net::Request request) {
   TRY(auto response, http_->round_trip(std::move(request)));
-  for (auto warning : response.headers.all("Warning")) fmt::print(stderr, "Warning: {}\n", warning_text(warning));
+  for (auto warning : response.headers.all("Warning"))
+    fmt::print(stderr, "Warning: {}\n", warning_text(warning));
   return response;
 }
 
-base::Result<Value> Session::call(std::string method, std::string path, net::Query query, std::optional<Value> body,
-                                  std::string content_type, std::string accept) {
+base::Result<Value> Session::call(std::string method, std::string path, net::Query query,
+                                  std::optional<Value> body, std::string content_type, std::string accept) {
   net::Request request;
   request.method = std::move(method);
   request.path = std::move(path);
@@ -155,14 +162,16 @@ base::Result<std::string> Session::call_text(std::string path, net::Query query,
   return text;
 }
 
-base::Result<std::unique_ptr<net::ResponseStream>> Session::open_stream(std::string path, net::Query query, std::string accept) {
+base::Result<std::unique_ptr<net::ResponseStream>> Session::open_stream(std::string path, net::Query query,
+                                                                        std::string accept) {
   net::Request request;
   request.method = "GET";
   request.path = std::move(path);
   request.query = std::move(query);
   request.headers.set("Accept", std::move(accept));
   TRY(auto stream, http_->open_stream(std::move(request)));
-  for (auto warning : stream->headers().all("Warning")) fmt::print(stderr, "Warning: {}\n", warning_text(warning));
+  for (auto warning : stream->headers().all("Warning"))
+    fmt::print(stderr, "Warning: {}\n", warning_text(warning));
   if (stream->status() < 400) return stream;
   net::Response response;
   response.status = stream->status();
@@ -176,8 +185,8 @@ base::Result<std::unique_ptr<net::ResponseStream>> Session::open_stream(std::str
   return base::fail(base::Reason::unknown, "the server refused the stream");
 }
 
-base::Result<std::unique_ptr<net::ClientWebSocket>> Session::open_websocket(std::string path, net::Query query,
-                                                                            std::vector<std::string> subprotocols) {
+base::Result<std::unique_ptr<net::ClientWebSocket>> Session::open_websocket(
+    std::string path, net::Query query, std::vector<std::string> subprotocols) {
   net::Request request;
   request.method = "GET";
   request.path = std::move(path);
@@ -209,7 +218,8 @@ base::Result<const std::vector<ApiResource>*> Session::resources() {
       for (const Value& group : answer["groups"].as_array()) {
         for (const Value& version : group["versions"].as_array()) {
           TRY(Value list, call("GET", fmt::format("/apis/{}", version["groupVersion"].as_string())));
-          add_classic(list, std::string(group["name"].as_string()), std::string(version["version"].as_string()), all);
+          add_classic(list, std::string(group["name"].as_string()),
+                      std::string(version["version"].as_string()), all);
         }
       }
     }
@@ -229,12 +239,15 @@ base::Result<ApiResource> Session::find_resource(std::string_view name) {
     return rest.empty() || rest == r.group || rest == r.version + "." + r.group;
   };
   for (auto& r : *all) {
-    if ((r.plural == wanted || r.singular == wanted || base::to_lower(r.kind) == wanted) && group_fits(r)) return r;
+    if ((r.plural == wanted || r.singular == wanted || base::to_lower(r.kind) == wanted) && group_fits(r))
+      return r;
   }
   for (auto& r : *all) {
-    if (std::find(r.short_names.begin(), r.short_names.end(), wanted) != r.short_names.end() && group_fits(r)) return r;
+    if (std::find(r.short_names.begin(), r.short_names.end(), wanted) != r.short_names.end() && group_fits(r))
+      return r;
   }
-  return base::fail(base::Reason::unknown, fmt::format("the server doesn't have a resource type \"{}\"", name));
+  return base::fail(base::Reason::unknown, fmt::format("the server doesn't have a resource type \"{}\"",
+                                                       name.substr(0, name.find('.'))));
 }
 
 base::Result<std::vector<ApiResource>> Session::find_category(std::string_view category) {
@@ -251,7 +264,8 @@ base::Result<ApiResource> Session::find_kind(std::string_view api_version, std::
   for (auto& r : *all) {
     if (r.api_version() == api_version && r.kind == kind) return r;
   }
-  return base::fail(base::Reason::unknown, fmt::format("no matches for kind \"{}\" in version \"{}\"", kind, api_version));
+  return base::fail(base::Reason::unknown,
+                    fmt::format("no matches for kind \"{}\" in version \"{}\"", kind, api_version));
 }
 
 api::KindPtr Session::builtin_kind(const ApiResource& resource) {
@@ -266,7 +280,10 @@ api::KindPtr Session::builtin_kind(const ApiResource& resource) {
 int print_error(const base::Error& error, std::string_view context) {
   std::string prefix = context.empty() ? "" : std::string(context) + ": ";
   if (!error.details) {  // not from a Status
-    if (error.reason == base::Reason::service_unavailable && error.message.starts_with("The connection")) {
+    if (error.message.starts_with("Error in configuration: ")) {
+      fmt::print(stderr, "{}\n", error.message);
+    } else if (error.reason == base::Reason::service_unavailable &&
+               error.message.starts_with("The connection")) {
       fmt::print(stderr, "{}\n", error.message);
     } else {
       fmt::print(stderr, "error: {}{}\n", prefix, error.message);

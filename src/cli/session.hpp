@@ -1,11 +1,12 @@
-// One run of kubectl against one server: the connection, the API's resources by discovery, and calls that keep the
-// server's Status apart from errors of our own. One thread.
+// One run of kubectl against one server: the connection, the API's resources by discovery, and calls that
+// keep the server's Status apart from errors of our own. One thread.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/kinds.hpp"
@@ -51,18 +52,22 @@ class Session {
   api::KindPtr builtin_kind(const ApiResource& resource);
 
   // /api/v1/namespaces/NS/PLURAL[/NAME[/SUB]]; an empty namespace is all of them.
-  static std::string path_of(const ApiResource& resource, std::string_view namespace_, std::string_view name = "",
-                             std::string_view subresource = "");
+  static std::string path_of(const ApiResource& resource, std::string_view namespace_,
+                             std::string_view name = "", std::string_view subresource = "");
 
-  // A request with a whole answer; a Status failure becomes an error with its reason and details. Warning headers go to
-  // stderr. `accept` empty: JSON.
+  // A request with a whole answer; a Status failure becomes an error with its reason and details. Warning
+  // headers go to stderr. `accept` empty: JSON.
   base::Result<base::Value> call(std::string method, std::string path, net::Query query = {},
-                                 std::optional<base::Value> body = {}, std::string content_type = "application/json",
-                                 std::string accept = "");
+                                 std::optional<base::Value> body = {},
+                                 std::string content_type = "application/json", std::string accept = "");
   base::Result<std::string> call_text(std::string path, net::Query query, std::string accept);
-  base::Result<std::unique_ptr<net::ResponseStream>> open_stream(std::string path, net::Query query, std::string accept);
+  base::Result<std::unique_ptr<net::ResponseStream>> open_stream(std::string path, net::Query query,
+                                                                 std::string accept);
   base::Result<std::unique_ptr<net::ClientWebSocket>> open_websocket(std::string path, net::Query query,
                                                                      std::vector<std::string> subprotocols);
+
+  // True once: YAML documents after the first one stand behind a "---".
+  bool is_first_document() { return std::exchange(first_document_, false); }
 
  private:
   base::Result<net::Response> send(net::Request request);
@@ -71,10 +76,11 @@ class Session {
   std::unique_ptr<net::HttpClient> http_;
   std::optional<std::vector<ApiResource>> resources_;
   std::optional<api::Registry> builtin_;
+  bool first_document_ = true;
 };
 
-// Prints an error as kubectl does ("Error from server (NotFound): ...", "error: ...") and returns the exit code 1.
-// `context` is what kubectl puts in front of a server's message, e.g. `error when creating "x.yaml"`.
+// Prints an error as kubectl does ("Error from server (NotFound): ...", "error: ...") and returns the exit
+// code 1. `context` is what kubectl puts in front of a server's message, e.g. `error when creating "x.yaml"`.
 int print_error(const base::Error& error, std::string_view context = "");
 
 }  // namespace cli

@@ -18,18 +18,32 @@ namespace {
 namespace fs = std::filesystem;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) { return base::fail(base::Reason::unknown, std::move(message)); }
+std::unexpected<base::Error> usage(std::string message) {
+  return base::fail(base::Reason::unknown, std::move(message));
+}
+
+constexpr std::string_view kNoOperands =
+    "You must provide one or more resources by argument or filename.\nExample resource specifications "
+    "include:\n   '-f rsrc.yaml'\n"
+    "   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'";
+
+void add_type(ApiResource resource, std::vector<ApiResource>& out) {
+  bool there = std::any_of(out.begin(), out.end(),
+                           [&](auto& r) { return r.group == resource.group && r.plural == resource.plural; });
+  if (!there) out.push_back(std::move(resource));
+}
 
 base::Result<void> add_types(Session& session, const std::string& types, std::vector<ApiResource>& out) {
   for (auto& type : base::split(types, ',')) {
-    if (type.empty()) return usage(fmt::format("arguments must consist of a resource or a resource and name"));
+    if (type.empty())
+      return usage(fmt::format("arguments must consist of a resource or a resource and name"));
     TRY(auto category, session.find_category(type));
     if (!category.empty()) {
-      out.insert(out.end(), category.begin(), category.end());
+      for (auto& resource : category) add_type(std::move(resource), out);
       continue;
     }
     TRY(auto resource, session.find_resource(type));
-    out.push_back(std::move(resource));
+    add_type(std::move(resource), out);
   }
   return {};
 }
@@ -37,7 +51,8 @@ base::Result<void> add_types(Session& session, const std::string& types, std::ve
 base::Result<std::string> read_input(const std::string& file) {
   if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
   if (file.starts_with("http://") || file.starts_with("https://"))
-    return usage(fmt::format("unable to read URL \"{}\": this kubectl reads files and standard input only; fetch it first", file));
+    return usage(fmt::format(
+        "unable to read URL \"{}\": this kubectl reads files and standard input only; fetch it first", file));
   std::error_code error;
   auto status = fs::status(file, error);
   if (!fs::exists(status)) return usage(fmt::format("the path \"{}\" does not exist", file));
@@ -50,22 +65,35 @@ base::Result<std::string> read_input(const std::string& file) {
   return text;
 }
 
+std::string without_prefix(std::string text, std::string_view prefix) {
+  if (text.starts_with(prefix)) text.erase(0, prefix.size());
+  return text;
+}
+
 base::Result<void> add_documents(const std::string& file, std::vector<Manifest>& out) {
   TRY(std::string text, read_input(file));
   base::Result<std::vector<Value>> documents;
   if (base::trim(text).starts_with('{')) {
     // JSON is not quite YAML: libyaml refuses surrogate pairs.
     auto one = base::parse_json(text);
-    documents = one ? base::Result<std::vector<Value>>({std::move(*one)}) : std::unexpected(std::move(one).error());
+    if (one)
+      documents = std::vector<Value>{std::move(*one)};
+    else
+      documents = base::parse_yaml_stream(text);  // {a: b,} is YAML
   } else {
     documents = base::parse_yaml_stream(text);
   }
-  if (!documents) return usage(fmt::format("error parsing {}: {}", file == "-" ? "STDIN" : file, documents.error().message));
+  if (!documents)
+    return usage(fmt::format("error parsing {}: error converting YAML to JSON: yaml: {}",
+                             file == "-" ? "STDIN" : file,
+                             without_prefix(documents.error().message, "yaml: ")));
   for (Value& document : *documents) {
     std::string source = file == "-" ? "STDIN" : file;
     if (!document.is_object())
-      return usage(fmt::format("error validating \"{}\": error validating data: invalid object to validate; if you choose to "
-                               "ignore these errors, turn validation off with --validate=false", source));
+      return usage(fmt::format(
+          "error validating \"{}\": error validating data: invalid object to validate; if you choose to "
+          "ignore these errors, turn validation off with --validate=false",
+          source));
     if (document["kind"].as_string().ends_with("List") && document["items"].is_array()) {
       for (const Value& item : document["items"].as_array()) out.push_back({item, source});
     } else {
@@ -83,16 +111,19 @@ bool is_manifest_name(const fs::path& path) {
 }  // namespace
 
 base::Result<std::vector<Target>> parse_targets(Session& session, std::span<const std::string> operands) {
-  if (operands.empty()) return usage("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.");
+  if (operands.empty()) return usage(std::string(kNoOperands));
   std::vector<Target> targets;
   if (operands[0].find('/') != std::string::npos) {
     for (auto& operand : operands) {
       auto pieces = base::split(operand, '/');
       if (pieces.size() > 2) return usage("arguments in resource/name form may not have more than one slash");
       if (pieces.size() < 2)
-        return usage("there is no need to specify a resource type as a separate argument when passing arguments in "
-                     "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'");
-      if (pieces[0].empty() || pieces[1].empty()) return usage("arguments in resource/name form must have a single resource and name");
+        return usage(
+            "there is no need to specify a resource type as a separate argument when passing arguments in "
+            "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get "
+            "resource resource/<resource_name>'");
+      if (pieces[0].empty() || pieces[1].empty() || pieces[0].find(',') != std::string::npos)
+        return usage("arguments in resource/name form must have a single resource and name");
       TRY(auto resource, session.find_resource(pieces[0]));
       targets.push_back({std::move(resource), pieces[1]});
     }
@@ -100,31 +131,53 @@ base::Result<std::vector<Target>> parse_targets(Session& session, std::span<cons
   }
   std::vector<ApiResource> types;
   CHECK_OK(add_types(session, operands[0], types));
+  if (operands.size() > 1 && operands[0].find(',') == std::string::npos && types.size() > 1)
+    return usage("you must specify only one resource");
   if (operands.size() == 1) {
     for (auto& type : types) targets.push_back({type, ""});
     return targets;
   }
-  if (types.size() > 1) return usage("you may not specify multiple resource types together with names");
   for (auto& name : operands.subspan(1)) {
     if (name.find('/') != std::string::npos)
-      return usage("there is no need to specify a resource type as a separate argument when passing arguments in "
-                   "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'");
-    targets.push_back({types[0], name});
+      return usage(
+          "there is no need to specify a resource type as a separate argument when passing arguments in "
+          "resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource "
+          "resource/<resource_name>'");
+  }
+  // Each name in each type, as kubectl does for `rc,svc NAME`.
+  for (auto& type : types) {
+    for (auto& name : operands.subspan(1)) targets.push_back({type, name});
   }
   return targets;
 }
 
-base::Result<Target> parse_one_target(Session& session, std::span<const std::string> operands, std::string_view default_type) {
+base::Error explain_list_error(base::Error error, const ApiResource& resource, std::string_view labels,
+                               std::string_view fields) {
+  if (error.reason != base::Reason::bad_request && error.reason != base::Reason::not_found) return error;
+  std::string name =
+      fmt::format("{}{}{}, Resource={}", resource.group, "/", resource.version, resource.plural);
+  if (labels.empty() && fields.empty())
+    error.message = fmt::format("Unable to list \"{}\": {}", name, error.message);
+  else
+    error.message = fmt::format("Unable to find \"{}\" that match label selector {}, field selector {}: {}",
+                                name, base::quote(labels), base::quote(fields), error.message);
+  return error;
+}
+
+base::Result<Target> parse_one_target(Session& session, std::span<const std::string> operands,
+                                      std::string_view default_type) {
   if (operands.size() == 1 && operands[0].find('/') == std::string::npos && !default_type.empty()) {
     TRY(auto resource, session.find_resource(default_type));
     return Target{std::move(resource), operands[0]};
   }
   TRY(auto targets, parse_targets(session, operands));
-  if (targets.size() != 1 || targets[0].name.empty()) return usage("exactly one resource and name is required");
+  if (targets.size() != 1 || targets[0].name.empty())
+    return usage("exactly one resource and name is required");
   return std::move(targets[0]);
 }
 
-base::Result<std::vector<Manifest>> read_manifests(std::span<const std::string> files, bool recursive) {
+base::Result<std::vector<Manifest>> read_manifests(std::span<const std::string> files, bool recursive,
+                                                   std::string_view verb) {
   std::vector<Manifest> out;
   for (auto& file : files) {
     std::error_code error;
@@ -143,10 +196,14 @@ base::Result<std::vector<Manifest>> read_manifests(std::span<const std::string> 
       }
     }
     std::sort(found.begin(), found.end());
-    if (found.empty()) return usage(fmt::format("error reading [{}]: recognized file extensions are [.json .yaml .yml]", file));
+    if (found.empty())
+      return usage(
+          fmt::format("error reading [{}]: recognized file extensions are [.json .yaml .yml]", file));
     for (auto& path : found) CHECK_OK(add_documents(path, out));
   }
-  if (out.empty()) return usage(files.empty() ? "must specify one of -f and -k" : "no objects passed to it");
+  if (out.empty())
+    return usage(files.empty() ? "must specify one of -f and -k"
+                               : fmt::format("no objects passed to {}", verb));
   return out;
 }
 
