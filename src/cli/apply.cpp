@@ -2,7 +2,9 @@
 
 #include "api/strategic.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "cli/targets.hpp"
 #include "cli/write_flags.hpp"
 
@@ -14,17 +16,6 @@ using base::Value;
 
 constexpr std::string_view kLastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
-Value sorted(const Value& value) {
-  Value copy = value;
-  if (auto* object = copy.if_object()) {
-    object->sort();
-    for (auto& member : *object) member.value = sorted(member.value);
-  } else if (auto* array = copy.if_array()) {
-    for (auto& item : *array) item = sorted(item);
-  }
-  return copy;
-}
-
 // The manifest as it is sent: with itself, without that annotation, in the annotation.
 Value with_last_applied(const Value& manifest, const std::string& ns) {
   Value object = manifest;
@@ -32,9 +23,9 @@ Value with_last_applied(const Value& manifest, const std::string& ns) {
   Value& annotations = object.make({"metadata", "annotations"});
   if (!annotations.is_object()) annotations = Object{};
   annotations.object().erase(kLastApplied);
-  std::string text = base::write_json(sorted(object)) + "\n";
+  std::string text = base::write_json(with_sorted_members(object)) + "\n";
   annotations.object().set(kLastApplied, text);
-  return object;
+  return with_sorted_members(object);
 }
 
 struct Applying {
@@ -42,60 +33,95 @@ struct Applying {
   const Args& args;
   DryRun dry_run;
   net::Query query;
+  base::Array* collected;  // what -o yaml and -o json print in the end
+
+  int show(const ApiResource& resource, const Value& object, std::string_view verb) const {
+    std::string output = args.get("output");
+    if (output.empty() || output == "name")
+      return print_result(session, args, resource, object, verb, dry_run);
+    collected->push_back(object);
+    return 0;
+  }
 };
 
-int apply_new(const Applying& apply, const ApiResource& resource, const std::string& ns, const Value& object, const std::string& where) {
+// `Resource: ..., GroupVersionKind: ...` and `Name: ..., Namespace: ...`, as kubectl puts it into errors.
+std::string identity(const ApiResource& resource, const std::string& ns, std::string_view name) {
+  return fmt::format(
+      "Resource: \"{0}/{1}, Resource={2}\", GroupVersionKind: \"{0}/{1}, Kind={3}\"\nName: \"{4}\", "
+      "Namespace: \"{5}\"",
+      resource.group, resource.version, resource.plural, resource.kind, name, ns);
+}
+
+int apply_new(const Applying& apply, const ApiResource& resource, const std::string& ns, const Value& object,
+              const std::string& where) {
   Value shown = object;
   if (apply.dry_run != DryRun::client) {
     auto created = apply.session.call("POST", Session::path_of(resource, ns), apply.query, object);
     if (!created) return print_error(created.error(), "error when creating \"" + where + "\"");
     shown = std::move(*created);
   }
-  return print_result(apply.args, resource, shown, "created", apply.dry_run);
+  return apply.show(resource, shown, "created");
 }
 
-int apply_existing(const Applying& apply, const ApiResource& resource, const std::string& ns, const Value& object,
-                   const Value& current, const std::string& where) {
+int apply_existing(const Applying& apply, const ApiResource& resource, const std::string& ns,
+                   const Value& object, const Value& current, const std::string& where) {
   std::string name(object.at({"metadata", "name"}).as_string());
+  if (apply.dry_run == DryRun::client) return apply.show(resource, current, "configured");
   Value last;
   if (auto text = current.at({"metadata", "annotations", kLastApplied}).as_string(); !text.empty()) {
     if (auto parsed = base::parse_json(text)) last = std::move(*parsed);
   } else {
     fmt::print(stderr,
-               "Warning: resource {}/{} is missing the {} annotation which is required by kubectl apply. kubectl apply should only be "
-               "used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing "
-               "annotation will be patched automatically.\n", resource.qualified_plural(), name, kLastApplied);
+               "Warning: resource {}/{} is missing the {} annotation which is required by kubectl apply. "
+               "kubectl apply should only be "
+               "used on resources created declaratively by either kubectl create --save-config or kubectl "
+               "apply. The missing "
+               "annotation will be patched automatically.\n",
+               resource.qualified_plural(), name, kLastApplied);
   }
   auto kind = apply.session.builtin_kind(resource);
-  base::Result<Value> patch = kind && kind->schema ? api::three_way_merge_patch(last, object, current, *kind->schema)
-                                                   : api::three_way_json_merge_patch(last, object, current);
+  base::Result<Value> patch = kind && kind->schema
+                                  ? api::three_way_merge_patch(last, object, current, *kind->schema)
+                                  : api::three_way_json_merge_patch(last, object, current);
   if (!patch) return print_error(patch.error(), "error when creating patch with \"" + where + "\"");
-  if (patch->as_object().empty()) return print_result(apply.args, resource, current, "unchanged", apply.dry_run);
-  Value shown = current;
-  if (apply.dry_run != DryRun::client) {
-    auto changed = apply.session.call("PATCH", Session::path_of(resource, ns, name), apply.query, *patch,
-                                      kind ? "application/strategic-merge-patch+json" : "application/merge-patch+json");
-    if (!changed) return print_error(changed.error(), "error when applying patch to \"" + where + "\"");
-    shown = std::move(*changed);
-  }
-  // A patch that changed nothing on the server counts as unchanged.
-  bool same = shown.at({"metadata", "resourceVersion"}) == current.at({"metadata", "resourceVersion"}) && apply.dry_run == DryRun::none;
-  return print_result(apply.args, resource, shown, same ? "unchanged" : "configured", apply.dry_run);
+  if (patch->as_object().empty()) return apply.show(resource, current, "unchanged");
+  Value body = with_sorted_members(*patch);
+  auto changed =
+      apply.session.call("PATCH", Session::path_of(resource, ns, name), apply.query, body,
+                         kind ? "application/strategic-merge-patch+json" : "application/merge-patch+json");
+  if (!changed)
+    return print_error(
+        changed.error(),
+        fmt::format("error when applying patch:\n{}\nto:\n{}\nfor: \"{}\": error when patching \"{}\"",
+                    base::write_json(body), identity(resource, ns, name), where, where));
+  return apply.show(resource, *changed, "configured");
 }
 
 int apply_one(const Applying& apply, const Manifest& manifest) {
-  auto resource = apply.session.find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string());
+  if (int failed = check_typed(manifest)) return failed;
+  auto resource =
+      apply.session.find_kind(manifest.object["apiVersion"].as_string(), manifest.object["kind"].as_string());
   if (!resource) {
-    fmt::print(stderr, "error: resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{}\": {}\nensure CRDs are installed first\n",
-               manifest.object.at({"metadata", "name"}).as_string(), manifest.object.at({"metadata", "namespace"}).as_string(),
-               manifest.source, resource.error().message);
+    fmt::print(stderr,
+               "error: resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{}\": {}\nensure "
+               "CRDs are installed first\n",
+               manifest.object.at({"metadata", "name"}).as_string(),
+               manifest.object.at({"metadata", "namespace"}).as_string(), manifest.source,
+               resource.error().message);
     return 1;
   }
   auto ns = namespace_for(apply.session, *resource, manifest.object);
   if (!ns) return print_error(ns.error());
-  std::string name(manifest.object.at({"metadata", "name"}).as_string());
+  std::string name(manifest.object.at({"metadata", "name"}).as_string()),
+      generate(manifest.object.at({"metadata", "generateName"}).as_string());
   if (name.empty())
-    return print_error(base::Error{base::Reason::unknown, fmt::format("from {}: cannot use generate name with apply", manifest.source), nullptr});
+    return print_error(base::Error{
+        base::Reason::unknown,
+        generate.empty() ? fmt::format("error when retrieving current configuration of:\n{}\nfrom server "
+                                       "for: \"{}\": resource name may not be empty",
+                                       identity(*resource, *ns, ""), manifest.source)
+                         : fmt::format("from {}: cannot use generate name with apply", generate),
+        nullptr});
   Value object = with_last_applied(manifest.object, *ns);
   auto current = apply.session.call("GET", Session::path_of(*resource, *ns, name));
   if (current) return apply_existing(apply, *resource, *ns, object, *current, manifest.source);
@@ -104,30 +130,51 @@ int apply_one(const Applying& apply, const Manifest& manifest) {
 }
 
 int run_apply(Context& context) {
+  if (!context.args.operands.empty())
+    return usage_error("apply", fmt::format("Unexpected args: [{}]", base::join(context.args.operands, " ")));
   auto session = context.session();
   if (!session) return print_error(session.error());
   if (context.args.on("server-side"))
-    return print_error(base::Error{base::Reason::unknown, "apply --server-side is not supported yet: use apply without it", nullptr});
-  auto manifests = read_manifests(context.args.all("filename"), context.args.on("recursive"));
+    return print_error(base::Error{
+        base::Reason::unknown, "apply --server-side is not supported yet: use apply without it", nullptr});
+  auto manifests = read_manifests(context.args.all("filename"), context.args.on("recursive"), "apply");
   if (!manifests) return print_error(manifests.error());
   auto dry_run = parse_dry_run(context.args);
   if (!dry_run) return print_error(dry_run.error());
   auto query = write_query(context.args, "kubectl-client-side-apply", true);
   if (!query) return print_error(query.error());
-  Applying apply{**session, context.args, *dry_run, *query};
+  base::Array collected;
+  Applying apply{**session, context.args, *dry_run, *query, &collected};
   int code = 0;
   for (auto& manifest : *manifests) {
     if (int failed = apply_one(apply, manifest)) code = failed;
   }
+  if (collected.empty()) return code;
+  Value shown =
+      collected.size() == 1
+          ? collected[0]
+          : Value(
+                Object{{"apiVersion", "v1"}, {"items", collected}, {"kind", "List"}, {"metadata", Object{}}});
+  auto format = parse_output(context.args.get("output"));
+  auto text =
+      format ? format_object(*format, shown) : base::Result<std::string>(std::unexpected(format.error()));
+  if (!text) return print_error(text.error());
+  fmt::print("{}", *text);
   return code;
 }
 
 }  // namespace
 
 Command apply_command() {
-  return {.name = "apply", .aliases = {}, .usage = "apply -f FILE [--dry-run=client|server]",
+  return {.name = "apply",
+          .aliases = {},
+          .usage = "apply -f FILE [--dry-run=client|server]",
           .summary = "Create objects from files, or change them to what the files say",
-          .flags = {kFilenameFlag, kRecursiveFlag, kDryRunFlag, kOutputFlag, kValidateFlag,
+          .flags = {kFilenameFlag,
+                    kRecursiveFlag,
+                    kDryRunFlag,
+                    kOutputFlag,
+                    kValidateFlag,
                     {"server-side", Flag::Type::boolean, "Not supported yet"}},
           .run = run_apply};
 }
