@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,7 +74,8 @@ Result<Value*> walk(Value& root, const Path& path, size_t depth) {
   for (size_t i = 0; i < depth; ++i) {
     if (auto* object = at->if_object()) {
       at = object->find(path[i]);
-      if (at == nullptr) return refused(fmt::format("there is no member {} on the way", base::quote(path[i])));
+      if (at == nullptr)
+        return refused(fmt::format("there is no member {} on the way", base::quote(path[i])));
     } else if (auto* array = at->if_array()) {
       TRY(size_t index, parse_index(path[i], array->size(), false));
       at = &(*array)[index];
@@ -106,7 +108,8 @@ Result<Value> remove(Value& root, const Path& path) {
   TRY(Value * parent, walk(root, path, path.size() - 1));
   if (auto* object = parent->if_object()) {
     Value* found = object->find(path.back());
-    if (found == nullptr) return refused(fmt::format("there is no member {} to remove", base::quote(path.back())));
+    if (found == nullptr)
+      return refused(fmt::format("there is no member {} to remove", base::quote(path.back())));
     Value out = std::move(*found);
     object->erase(path.back());
     return out;
@@ -134,14 +137,35 @@ bool is_prefix(const Path& shorter, const Path& longer) {
   return true;
 }
 
+// How many values stand in each other; 1 for a scalar.
+size_t height_of(const Value& value) {
+  size_t below = 0;
+  if (value.is_object())
+    for (const auto& member : value.as_object()) below = std::max(below, height_of(member.value));
+  else if (value.is_array())
+    for (const auto& item : value.as_array()) below = std::max(below, height_of(item));
+  return below + 1;
+}
+
 struct Patcher {
+  explicit Patcher(const Value& original) : document(original), height(height_of(original)) {}
+
   Value document;
   size_t copied = 0;
+  size_t height;  // at most that
+
+  // Pieces of lawful height put into each other would make a document that no recursion survives.
+  Result<void> grow(const Path& path, size_t height_of_value) {
+    height = std::max(height, path.size() + height_of_value);
+    if (height <= kMaxPatchHeight) return {};
+    return refused(fmt::format("the document would be nested more than {} levels deep", kMaxPatchHeight));
+  }
 
   Result<void> apply(const Value& operation) {
     if (!operation.is_object()) return malformed("each operation must be an object");
     std::string_view op = operation["op"].as_string();
-    if (!operation["path"].is_string()) return malformed(fmt::format("operation {} has no path", base::quote(op)));
+    if (!operation["path"].is_string())
+      return malformed(fmt::format("operation {} has no path", base::quote(op)));
     TRY(Path path, parse_pointer(operation["path"].as_string()));
     if (op == "remove") {
       TRY(auto gone, remove(document, path));
@@ -155,6 +179,7 @@ struct Patcher {
         return malformed(fmt::format("operation {} has no value", base::quote(op)));
       static const Value null;
       if (op == "test") return test(document, path, value ? *value : null, operation["path"].as_string());
+      CHECK_OK(grow(path, height_of(*value)));
       if (op == "replace") {
         TRY(Value * target, walk(document, path, path.size()));
         *target = *value;
@@ -166,7 +191,8 @@ struct Patcher {
   }
 
   Result<void> transfer(std::string_view op, const Value& operation, const Path& path) {
-    if (!operation["from"].is_string()) return malformed(fmt::format("operation {} has no from", base::quote(op)));
+    if (!operation["from"].is_string())
+      return malformed(fmt::format("operation {} has no from", base::quote(op)));
     TRY(Path from, parse_pointer(operation["from"].as_string()));
     if (op == "move") {
       if (is_prefix(from, path)) return refused("a value cannot be moved into itself");
@@ -174,6 +200,7 @@ struct Patcher {
         CHECK_OK(walk(document, from, from.size()));
         return {};
       }
+      CHECK_OK(grow(path, height - std::min(height, from.size())));
       TRY(Value value, remove(document, from));
       return add(document, path, std::move(value));
     }
@@ -183,6 +210,7 @@ struct Patcher {
       return fail(Reason::request_entity_too_large,
                   fmt::format("Request entity too large: the copies of a JSON patch may add up to {} bytes",
                               kMaxPatchCopyBytes));
+    CHECK_OK(grow(path, height_of(*source)));
     Value value = *source;
     return add(document, path, std::move(value));
   }
@@ -194,10 +222,11 @@ Result<Value> apply_json_patch(const Value& original, const Value& patch) {
   if (!patch.is_array()) return malformed("it must be an array of operations");
   const auto& operations = patch.as_array();
   if (operations.size() > kMaxPatchOperations)
-    return fail(Reason::request_entity_too_large,
-                fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, got {}",
-                            kMaxPatchOperations, operations.size()));
-  Patcher patcher{original};
+    return fail(
+        Reason::request_entity_too_large,
+        fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, got {}",
+                    kMaxPatchOperations, operations.size()));
+  Patcher patcher(original);
   for (size_t i = 0; i < operations.size(); ++i) {
     auto done = patcher.apply(operations[i]);
     if (!done) {

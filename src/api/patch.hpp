@@ -11,6 +11,8 @@ namespace api {
 inline constexpr size_t kMaxPatchOperations = 10'000;
 // Bytes that all copy operations of one JSON patch may add up to, as in the API server.
 inline constexpr size_t kMaxPatchCopyBytes = 3u << 20;
+// As deep as JSON may be.
+inline constexpr size_t kMaxPatchHeight = 10'000;
 
 // `patch` is the array of operations. bad_request when it is no patch at all, request_entity_too_large beyond a limit,
 // invalid (422) when an operation cannot be done or a test fails. The original is untouched then.

@@ -50,9 +50,10 @@ TEST(JsonPatch, Table) {
       {R"({"a":1})", R"([{"op":"test","path":"/a","value":1},{"op":"remove","path":"/a"}])", R"({})"},
       {R"({"a":1})", R"([{"op":"test","path":"/a","value":2},{"op":"remove","path":"/a"}])", nullptr},
       {R"({"a":1})", R"([{"op":"test","path":"/b","value":null}])", R"({"a":1})"},
-      {R"({"a":{"x":1,"y":2}})", R"([{"op":"test","path":"/a","value":{"y":2,"x":1}}])", R"({"a":{"x":1,"y":2}})"},
-      {R"({"a/b":1,"c~d":2})", R"([{"op":"remove","path":"/a~1b"},{"op":"replace","path":"/c~0d","value":3}])",
-       R"({"c~d":3})"},
+      {R"({"a":{"x":1,"y":2}})", R"([{"op":"test","path":"/a","value":{"y":2,"x":1}}])",
+       R"({"a":{"x":1,"y":2}})"},
+      {R"({"a/b":1,"c~d":2})",
+       R"([{"op":"remove","path":"/a~1b"},{"op":"replace","path":"/c~0d","value":3}])", R"({"c~d":3})"},
       {R"({"":1})", R"([{"op":"replace","path":"/","value":2}])", R"({"":2})"},
       {R"({})", R"([])", R"({})"},
       {R"({})", R"({"op":"add"})", nullptr, Reason::bad_request},
@@ -94,6 +95,41 @@ TEST(JsonPatch, CopiesThatDoubleEndAtTheLimit) {
   EXPECT_EQ(result.error().reason, Reason::request_entity_too_large);
 }
 
+// Six such copies made a document of 300,000 levels, and an end of the server.
+TEST(JsonPatch, CopiesThatNestEndAtTheLimit) {
+  auto repeat = [](std::string_view piece, size_t times) {
+    std::string text;
+    for (size_t i = 0; i < times; ++i) text += piece;
+    return text;
+  };
+  const std::string high = repeat(R"({"a":)", 3000) + "1" + repeat("}", 3000);
+  base::Array operations;
+  for (size_t levels = 3000; levels < 100'000; levels *= 2) {
+    operations.push_back(base::Object{{"op", "copy"}, {"from", "/x"}, {"path", "/x" + repeat("/a", levels)}});
+  }
+  auto result = apply_json_patch(json(R"({"x":)" + high + "}"), Value(operations));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().reason, Reason::invalid);
+  EXPECT_NE(result.error().message.find("nested more than 10000 levels deep (operation 1)"),
+            std::string::npos);
+  for (const char* op : {"add", "replace"}) {
+    base::Array adding(5,
+                       base::Object{{"op", op}, {"path", "/x" + repeat("/a", 2999)}, {"value", json(high)}});
+    EXPECT_TRUE(apply_json_patch(json(R"({"x":)" + high + "}"), Value(adding)));
+    adding.push_back(base::Object{{"op", op}, {"path", "/x" + repeat("/a", 7000)}, {"value", json(high)}});
+    EXPECT_FALSE(apply_json_patch(json(R"({"x":)" + high + "}"), Value(adding)));
+  }
+}
+
+TEST(JsonPatch, AThousandMovesAreNoDepth) {
+  base::Array moves;
+  for (int i = 0; i < 500; ++i) {
+    moves.push_back(json(R"({"op":"move","from":"/a","path":"/b/c"})"));
+    moves.push_back(json(R"({"op":"move","from":"/b/c","path":"/a"})"));
+  }
+  EXPECT_TRUE(apply_json_patch(json(R"({"a":1,"b":{}})"), Value(moves)));
+}
+
 TEST(MergePatch, TheTableOfTheRfc) {
   const char* cases[][3] = {
       {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
@@ -130,10 +166,14 @@ TEST(MergePatch, WideObjectsAreNotQuadratic) {
 // Values without null members, which a merge patch cannot say.
 Value random_value(std::mt19937& random, int depth) {
   switch (random() % (depth > 0 ? 6 : 4)) {
-    case 0: return Value(static_cast<int64_t>(random() % 3));
-    case 1: return Value(random() % 2 == 0);
-    case 2: return Value(std::string(1, static_cast<char>('a' + random() % 3)));
-    case 3: return Value(base::Object{});
+    case 0:
+      return Value(static_cast<int64_t>(random() % 3));
+    case 1:
+      return Value(random() % 2 == 0);
+    case 2:
+      return Value(std::string(1, static_cast<char>('a' + random() % 3)));
+    case 3:
+      return Value(base::Object{});
     case 4: {
       base::Array out;
       for (size_t n = random() % 3; n > 0; --n) out.push_back(random_value(random, depth - 1));
@@ -153,8 +193,8 @@ TEST(MergePatch, PatchOfADifferenceGivesTheOther) {
   for (int i = 0; i < 2'000; ++i) {
     Value a = random_value(random, 4), b = random_value(random, 4);
     Value patch = make_merge_patch(a, b);
-    ASSERT_EQ(apply_merge_patch(a, patch), b) << base::write_json(a) << " -> " << base::write_json(b) << " by "
-                                              << base::write_json(patch);
+    ASSERT_EQ(apply_merge_patch(a, patch), b)
+        << base::write_json(a) << " -> " << base::write_json(b) << " by " << base::write_json(patch);
     if (a.is_object() && a == b) ASSERT_TRUE(patch.as_object().empty());
   }
 }
