@@ -13,7 +13,7 @@ namespace base {
 
 struct YamlLimits {
   size_t max_bytes = 16u << 20;
-  int max_depth = 1'000;
+  int max_depth = 500;  // each level is read on the stack
   size_t max_nodes = 1'000'000;  // after alias expansion
 };
 

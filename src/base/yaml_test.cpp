@@ -86,16 +86,19 @@ TEST(YamlReader, AliasBombsAreRefused) {
     tower += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
   EXPECT_THAT(json_of(tower, {.max_depth = 50}), HasSubstr("nested more than 50 levels deep"));
   std::string nested = "x: ";
-  for (int i = 0; i < 500; ++i) nested += "&a" + std::to_string(i) + " [";
+  for (int i = 0; i < 400; ++i) nested += "&a" + std::to_string(i) + " [";
   for (int i = 0; i < 5000; ++i) nested += "1,";
-  EXPECT_THAT(json_of(nested + std::string(500, ']'), {.max_nodes = 100'000}), HasSubstr("excessive aliasing"));
+  EXPECT_THAT(json_of(nested + std::string(400, ']'), {.max_nodes = 100'000}), HasSubstr("excessive aliasing"));
 }
 
 TEST(YamlReader, LimitsHold) {
-  EXPECT_THAT(json_of(std::string(100'000, '[')), HasSubstr("nested more than 1000 levels deep"));
+  EXPECT_THAT(json_of(std::string(100'000, '[')), HasSubstr("nested more than 500 levels deep"));
   std::string block;
   for (int i = 0; i < 3000; ++i) block += "- ";
-  EXPECT_THAT(json_of(block + "x"), HasSubstr("nested more than 1000 levels deep"));
+  EXPECT_THAT(json_of(block + "x"), HasSubstr("nested more than 500 levels deep"));
+  std::string flow;
+  for (int i = 0; i < 20'000; ++i) flow += "{a: ";
+  EXPECT_THAT(json_of(flow), HasSubstr("nested more than 500 levels deep"));
   EXPECT_THAT(json_of("[1,2,3]", {.max_nodes = 3}), HasSubstr("more than 3 values"));
   EXPECT_THAT(json_of("[1,2,3]", {.max_bytes = 3}), HasSubstr("7 bytes long, the limit is 3"));
 }
