@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/strings.hpp"
@@ -20,6 +21,37 @@ base::Result<std::vector<Value>> pods_of(Session& session, const std::string& se
   query.add("labelSelector", selector);
   TRY(Value list, session.call("GET", Session::path_of(resource, session.namespace_()), query));
   return list["items"].as_array();
+}
+
+const Value& ready_condition(const Value& pod) {
+  static const Value kNone;
+  for (auto& condition : pod.at({"status", "conditions"}).as_array()) {
+    if (condition["type"].as_string() == "Ready" && condition["status"].as_string() == "True")
+      return condition;
+  }
+  return kNone;
+}
+
+// kubectl's order of preference: on a node, running, ready, ready for longest, older.
+bool is_better(const Value& a, const Value& b) {
+  auto worse_than_running = [](const Value& pod) {
+    auto phase = pod.at({"status", "phase"}).as_string();
+    return phase == "Pending" ? 2 : phase == "Unknown" ? 1 : 0;
+  };
+  auto later = [](std::string_view x, std::string_view y) {
+    return x.empty() ? !y.empty() : !y.empty() && x > y;
+  };
+  bool a_assigned = !a.at({"spec", "nodeName"}).as_string().empty();
+  bool b_assigned = !b.at({"spec", "nodeName"}).as_string().empty();
+  if (a_assigned != b_assigned) return a_assigned;
+  if (worse_than_running(a) != worse_than_running(b)) return worse_than_running(a) < worse_than_running(b);
+  const Value &a_ready = ready_condition(a), &b_ready = ready_condition(b);
+  if (a_ready.is_null() != b_ready.is_null()) return b_ready.is_null();
+  auto a_since = a_ready["lastTransitionTime"].as_string(),
+       b_since = b_ready["lastTransitionTime"].as_string();
+  if (a_since != b_since) return later(b_since, a_since);
+  return later(b.at({"metadata", "creationTimestamp"}).as_string(),
+               a.at({"metadata", "creationTimestamp"}).as_string());
 }
 
 // "app=kubia,tier=web" of a Service's or controller's selector.
@@ -62,7 +94,10 @@ base::Result<std::vector<Value>> find_pods(Session& session, const PodRequest& r
   auto end = std::chrono::steady_clock::now() + request.wait;
   while (true) {
     TRY(auto pods, pods_of(session, text));
-    if (!pods.empty()) return pods;
+    if (!pods.empty()) {
+      std::stable_sort(pods.begin(), pods.end(), is_better);
+      return pods;
+    }
     if (std::chrono::steady_clock::now() >= end)
       return base::fail(base::Reason::unknown, "timed out waiting for the condition");
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -71,9 +106,6 @@ base::Result<std::vector<Value>> find_pods(Session& session, const PodRequest& r
 
 base::Result<Value> find_pod(Session& session, const PodRequest& request) {
   TRY(auto pods, find_pods(session, request));
-  for (auto& pod : pods) {
-    if (pod.at({"status", "phase"}).as_string() == "Running") return std::move(pod);
-  }
   return std::move(pods.front());
 }
 
