@@ -156,9 +156,11 @@ base::Result<void> bring_up(const UpOptions& options) {
   if (::geteuid() != 0)
     return base::fail(base::Reason::forbidden, "network namespaces and containers need root: run sampan up as root");
   ClusterPaths paths(options.name);
+  CHECK_OK(sys::make_dirs(std::string(kRunRoot), 0755));
+  TRY(auto lock, sys::lock_file(paths.lock_file));
+  // Not before the lock: a down that holds it removes them.
   CHECK_OK(sys::make_dirs(paths.state_dir, 0700));
   CHECK_OK(sys::make_dirs(paths.run_dir, 0755));
-  TRY(auto lock, sys::lock_file(paths.lock_file));
   auto start = std::chrono::steady_clock::now();
   TRY(bool running, is_running(paths));
   if (running) {

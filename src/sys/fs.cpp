@@ -201,11 +201,17 @@ bool is_dir(const std::string& path) {
 }
 
 base::Result<Fd> lock_file(const std::string& path) {
-  TRY(auto fd, open_file(path, O_RDWR | O_CREAT, 0600));
-  while (::flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return std::unexpected(base::errno_error("lock " + path, errno));
+  for (;;) {
+    TRY(auto fd, open_file(path, O_RDWR | O_CREAT, 0600));
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+      if (errno != EINTR) return std::unexpected(base::errno_error("lock " + path, errno));
+    }
+    // The holder before may have removed the file: a lock on what has no name any more keeps nobody out.
+    struct stat held {};
+    struct stat named {};
+    if (::fstat(fd.get(), &held) != 0) return std::unexpected(base::errno_error("stat " + path, errno));
+    if (::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev) return fd;
   }
-  return fd;
 }
 
 }  // namespace sys

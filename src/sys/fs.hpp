@@ -31,7 +31,7 @@ bool is_dir(const std::string& path);
 base::Result<Fd> open_file(const std::string& path, int flags, unsigned mode = 0);
 // Opens a path that must stay below `root`, whatever links say (openat2 RESOLVE_IN_ROOT, no magic links).
 base::Result<Fd> open_in_root(int root, const std::string& path, int flags, unsigned mode = 0);
-// Holds an exclusive flock on the file (made when missing) until the Fd is closed.
+// Holds an exclusive flock on the file (made when missing) until the Fd is closed. Who holds it may remove the file.
 base::Result<Fd> lock_file(const std::string& path);
 base::Result<void> write_all(int fd, std::string_view bytes);
 

@@ -2,6 +2,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
+
+#include <future>
+#include <thread>
 
 #include "sys/fs.hpp"
 #include "sys/process.hpp"
@@ -33,6 +37,31 @@ TEST_F(SysTest, ReadSaysWhatIsMissingAndWhatIsTooLarge) {
   EXPECT_EQ(sys::read_file(dir_ + "/nothing").error().reason, base::Reason::not_found);
   ASSERT_TRUE(sys::write_file(dir_ + "/f", "12345"));
   EXPECT_EQ(sys::read_file(dir_ + "/f", 4).error().reason, base::Reason::invalid);
+}
+
+// `down` removes its lock's file; an `up` that waits for it must not go on with the lock of a file without a name.
+TEST_F(SysTest, ALockIsOnTheFileOfThatName) {
+  const std::string path = dir_ + "/lock";
+  auto first = sys::lock_file(path);
+  ASSERT_TRUE(first) << first.error().message;
+  auto opened = [&] {
+    size_t count = 0;
+    for (const auto& fd : sys::list_dir("/proc/self/fd").value()) {
+      char target[4096];
+      const ssize_t n = ::readlink(("/proc/self/fd/" + fd).c_str(), target, sizeof(target));
+      count += n > 0 && std::string_view(target, static_cast<size_t>(n)).ends_with(path);
+    }
+    return count;
+  };
+  auto second = std::async(std::launch::async, [&] { return sys::lock_file(path); });
+  while (opened() < 2) std::this_thread::yield();
+  ASSERT_TRUE(sys::remove_file(path));
+  first->reset();
+  auto got = second.get();
+  ASSERT_TRUE(got) << got.error().message;
+  sys::Fd named(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(named);
+  EXPECT_NE(::flock(named.get(), LOCK_EX | LOCK_NB), 0) << "a third comer gets the lock too";
 }
 
 TEST_F(SysTest, RemoveTreeDoesNotFollowLinks) {
