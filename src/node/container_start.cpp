@@ -96,6 +96,11 @@ EnvironmentSources PodSync::sources_of(const api::Pod& pod, const PodRecord& rec
   sources.config_map =
       [this, namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
     TRY(auto object, c_.client.get<api::ConfigMap>(namespace_, name));
+    return std::move(object.data);
+  };
+  sources.config_map_files =
+      [this, namespace_](const std::string& name) -> base::Result<std::map<std::string, std::string>> {
+    TRY(auto object, c_.client.get<api::ConfigMap>(namespace_, name));
     for (const auto& [key, text] : object.binary_data) {
       if (auto bytes = base::base64_decode(text)) object.data[key] = std::move(*bytes);
     }

@@ -27,6 +27,8 @@ struct EnvironmentSources {
   std::map<std::string, std::string> allocatable;  // of the node: limits that a container does not set
   // The data of a config map or secret in the pod's namespace (secrets decoded); not_found.
   std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> config_map;
+  // With its binaryData: for volumes, a variable cannot hold that.
+  std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> config_map_files;
   std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> secret;
 };
 

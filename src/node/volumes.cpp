@@ -84,7 +84,7 @@ base::Result<void> add_projection(Payload& payload, const api::Pod& pod, const a
                                   int64_t mode, const EnvironmentSources& sources) {
   if (source.config_map) {
     const auto& from = *source.config_map;
-    TRY(auto data, look_up(sources.config_map, from.name, from.optional.value_or(false)));
+    TRY(auto data, look_up(sources.config_map_files, from.name, from.optional.value_or(false)));
     return add_items(payload, data, from.items, mode, from.optional.value_or(false),
                      "configmap " + from.name);
   }
@@ -167,7 +167,7 @@ base::Result<std::string> prepare_volume(const api::Pod& pod, const api::Volume&
   const std::string path = (secret ? places.memory : places.disk) + "/" + volume.name;
   if (volume.config_map) {
     const auto& from = *volume.config_map;
-    TRY(auto data, look_up(sources.config_map, from.name, from.optional.value_or(false)));
+    TRY(auto data, look_up(sources.config_map_files, from.name, from.optional.value_or(false)));
     CHECK_OK(add_items(payload, data, from.items, from.default_mode.value_or(0644),
                        from.optional.value_or(false), "configmap " + from.name));
   } else if (volume.secret) {
