@@ -29,7 +29,7 @@ int import_images(const std::string& cluster, const std::vector<std::string>& fi
   for (auto& file : files) {
     auto names = node::import_image(node_config(ClusterPaths(cluster)).image_dir, file);
     if (!names) {
-      fmt::print(stderr, "error: {}: {}\n", file, names.error().message);
+      fmt::print(stderr, "error: {}\n", names.error().message);
       failed = 1;
       continue;
     }

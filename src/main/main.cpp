@@ -68,6 +68,11 @@ int run(int argc, char** argv) {
   app.add_subcommand("kubectl", "The kubectl: get, describe, create, apply, expose, exec, logs, ...; see 'sampan kubectl --help'");
   auto* version_command = app.add_subcommand("version", "Print the version");
 
+  // CLI11 would only say that a subcommand is required.
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* command) { return command->check_name(argv[1]); }).empty()) {
+    fmt::print(stderr, "error: unknown command \"{}\"; see 'sampan --help'\n", argv[1]);
+    return 1;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
