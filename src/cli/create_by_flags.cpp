@@ -19,10 +19,6 @@ namespace fs = std::filesystem;
 using base::Object;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 base::Result<std::string> read_whole(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return usage(fmt::format("error reading {}: no such file or directory", path));

@@ -22,10 +22,6 @@ struct Doomed {
   std::string file;  // of -f
 };
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 base::Result<std::vector<Doomed>> collect(Session& session, const Args& args) {
   std::vector<Doomed> out;
   if (args.given("filename")) {

@@ -23,10 +23,6 @@ struct Subject {
   Value object;
 };
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 // All pages; items of a list carry no type of their own, so they get it.
 Result<Array> list_all(Session& session, const ApiResource& resource, std::string_view namespace_,
                        const net::Query& selection = {}) {

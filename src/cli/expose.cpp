@@ -13,10 +13,6 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 base::Result<Object> selector_of(const Value& object, const Args& args) {
   if (args.given("selector")) return parse_pairs(base::split(args.get("selector"), ','));
   std::string_view kind = object["kind"].as_string();

@@ -22,10 +22,6 @@ const Flag* find_short(std::span<const Flag> flags, char shorthand) {
   return nullptr;
 }
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 std::string display_name(const Flag& flag) {
   return flag.shorthand ? fmt::format("-{}, --{}", flag.shorthand, flag.name)
                         : fmt::format("--{}", flag.name);

@@ -13,6 +13,11 @@
 
 namespace cli {
 
+// An error of the user's command or files, as opposed to one that the server reported: printed as `error: message`.
+inline std::unexpected<base::Error> usage(std::string message) {
+  return base::fail(base::Reason::unknown, std::move(message));
+}
+
 struct Flag {
   // list takes commas apart, array does not.
   enum class Type { boolean, string, integer, duration, list, array };

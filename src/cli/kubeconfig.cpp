@@ -22,10 +22,6 @@ constexpr size_t kLargestFile = 4u << 20;
 constexpr std::string_view kConfigurationError = "Error in configuration: ";
 constexpr std::string_view kServiceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 base::Result<std::string> read_text(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return usage(fmt::format("read {}: is a directory", path));

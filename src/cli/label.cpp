@@ -14,10 +14,6 @@ namespace {
 using base::Object;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 // `label` and `annotate` differ in where they write and in what they call it.
 struct Words {
   std::string_view one;      // label, annotation

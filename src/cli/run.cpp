@@ -13,10 +13,6 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 base::Result<Value> make_pod(const Args& args) {
   if (args.on("stdin") || args.on("tty") || args.on("attach") || args.on("rm"))
     return usage(

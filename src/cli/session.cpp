@@ -16,8 +16,7 @@ using base::Value;
 constexpr std::string_view kDiscoveryAccept =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
-// Marks what a server said, so that print_error can tell it from errors of our own.
-constexpr std::string_view kHeadersOfJson = "application/json";
+constexpr std::string_view kJson = "application/json";
 
 std::vector<std::string> strings_of(const Value& list) {
   std::vector<std::string> out;
@@ -137,7 +136,7 @@ base::Result<Value> Session::call(std::string method, std::string path, net::Que
   request.method = std::move(method);
   request.path = std::move(path);
   request.query = std::move(query);
-  request.headers.set("Accept", accept.empty() ? std::string(kHeadersOfJson) : std::move(accept));
+  request.headers.set("Accept", accept.empty() ? std::string(kJson) : std::move(accept));
   if (body) {
     request.headers.set("Content-Type", std::move(content_type));
     request.body = base::write_json(*body);

@@ -18,10 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using base::Value;
 
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
 constexpr std::string_view kNoOperands =
     "You must provide one or more resources by argument or filename.\nExample resource specifications "
     "include:\n   '-f rsrc.yaml'\n"

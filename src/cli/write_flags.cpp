@@ -8,14 +8,6 @@
 #include "cli/output.hpp"
 
 namespace cli {
-namespace {
-
-std::unexpected<base::Error> usage(std::string message) {
-  return base::fail(base::Reason::unknown, std::move(message));
-}
-
-}  // namespace
-
 base::Result<DryRun> parse_dry_run(const Args& args) {
   std::string text = args.get("dry-run");
   if (text.empty() || text == "none" || text == "false") return DryRun::none;
