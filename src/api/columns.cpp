@@ -8,67 +8,36 @@
 
 #include "api/columns_pod.hpp"
 #include "api/meta.hpp"
+#include "api/printing.hpp"
 #include "base/strings.hpp"
 
 namespace api {
 
-using base::Time;
-using base::Value;
-
-using Cells = std::vector<Value>;
-
-std::string age_since(std::string_view timestamp, Time now) {
-  auto time = base::parse_time(timestamp);
-  return time ? base::human_duration(now - *time) : "<unknown>";
-}
-
 namespace {
 
-constexpr std::string_view kNone = "<none>";
-constexpr std::string_view kUnset = "<unset>";
-constexpr size_t kMaxListed = 3;
+using base::Time;
+using base::Value;
+using printing::age;
+using printing::age_column;
+using printing::Cells;
+using printing::column;
+using printing::kNone;
+using printing::map_text;
+using printing::name_column;
+using printing::number;
+using printing::Printer;
+using printing::ShortList;
+using printing::strings_text;
+using printing::text;
+using printing::wide;
 
-std::string age(const Value& object, Time now) { return age_since(creation_timestamp_of(object), now); }
+constexpr std::string_view kUnset = "<unset>";
 
 std::string_view or_else(std::string_view text, std::string_view otherwise) {
   return text.empty() ? otherwise : text;
 }
 
 int64_t members_in(const Value& map) { return static_cast<int64_t>(map.as_object().size()); }
-
-// "a=b,c=d", sorted.
-std::string map_text(const Value& map) {
-  std::vector<std::string> pairs;
-  for (const auto& [key, value] : map.as_object()) pairs.push_back(key + "=" + std::string(value.as_string()));
-  if (pairs.empty()) return std::string(kNone);
-  std::sort(pairs.begin(), pairs.end());
-  return base::join(pairs, ",");
-}
-
-std::string strings_text(const Value& list) {
-  std::vector<std::string> out;
-  for (const auto& one : list.as_array()) out.emplace_back(one.as_string());
-  return base::join(out, ",");
-}
-
-// The first three and how many more there are.
-class ShortList {
- public:
-  void add(std::string text) {
-    if (shown_.size() < kMaxListed) shown_.push_back(std::move(text));
-    ++count_;
-  }
-  bool empty() const { return count_ == 0; }
-  std::string text() const {
-    std::string out = base::join(shown_, ",");
-    if (count_ > kMaxListed) out += fmt::format(" + {} more...", count_ - kMaxListed);
-    return out;
-  }
-
- private:
-  std::vector<std::string> shown_;
-  size_t count_ = 0;
-};
 
 std::string host_port(std::string_view host, int64_t port) {
   bool v6 = host.find(':') != std::string_view::npos;
@@ -283,29 +252,6 @@ Cells other_cells(const Value& object, Time) { return {name_of(object), creation
 
 // ---- the table ----------------------------------------------------------------------------------------------------
 
-Column column(std::string name, std::string type, std::string description, int priority = 0) {
-  std::string format = name == "Name" ? "name" : "";
-  return {std::move(name), std::move(type), std::move(format), std::move(description), priority};
-}
-Column text(std::string name, std::string description) {
-  return column(std::move(name), "string", std::move(description));
-}
-Column wide(std::string name, std::string description) {
-  return column(std::move(name), "string", std::move(description), 1);
-}
-Column number(std::string name, std::string description) {
-  return column(std::move(name), "integer", std::move(description));
-}
-Column name_column() { return text("Name", "The object's name, unique among its kind in its namespace."); }
-Column age_column() { return text("Age", "How long ago the object was created."); }
-
-struct Printer {
-  std::string_view group;
-  std::string_view kind;
-  std::vector<Column> columns;
-  Cells (*cells)(const Value&, Time);
-};
-
 std::vector<Column> pod_columns() {
   return {name_column(),
           text("Ready", "Containers that are ready, of all that should be."),
@@ -389,6 +335,9 @@ std::vector<Printer> make_printers() {
   out.push_back({"", "ServiceAccount", {name_column(), age_column()}, serviceaccount_cells});
   out.push_back({"coordination.k8s.io", "Lease",
                  {name_column(), text("Holder", "Who holds the lease."), age_column()}, lease_cells});
+  printing::add_workload_printers(out);
+  printing::add_platform_printers(out);
+  printing::add_access_printers(out);
   out.push_back({"", "",
                  {name_column(), column("Created At", "date", "When the object was created.")}, other_cells});
   return out;

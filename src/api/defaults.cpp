@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "api/decode.hpp"
+#include "api/defaults_kinds.hpp"
 #include "api/defaults_pod.hpp"
 #include "base/strings.hpp"
 
@@ -133,12 +134,7 @@ void default_node(Value& node) {
   if (capacity.is_object()) node.make({"status", "allocatable"}) = capacity;
 }
 
-struct Defaulter {
-  std::string_view group, kind;
-  void (*apply)(Value& object);
-};
-
-constexpr std::array kDefaulters{
+constexpr std::array kCoreDefaulters{
     Defaulter{"", "Service", default_service},
     Defaulter{"", "Pod", [](Value& pod) { default_pod_spec(pod, PodPlace::of_pod); }},
     Defaulter{"", "ReplicationController", default_replication_controller},
@@ -153,8 +149,11 @@ constexpr std::array kDefaulters{
 void apply_defaults(const Kind& kind, Value& object) {
   if (!object.is_object()) return;
   apply_schema(*kind.schema, object);
-  for (const Defaulter& defaulter : kDefaulters) {
-    if (defaulter.group == kind.group && defaulter.kind == kind.kind) defaulter.apply(object);
+  for (std::span<const Defaulter> list : {std::span<const Defaulter>(kCoreDefaulters), workload_defaulters(),
+                                          platform_defaulters(), access_defaulters()}) {
+    for (const Defaulter& defaulter : list) {
+      if (defaulter.group == kind.group && defaulter.kind == kind.kind) defaulter.apply(object);
+    }
   }
   order_members(*kind.schema, object);
 }

@@ -1,6 +1,6 @@
 // What the server, the clients and the printers know of a kind: names, scope, verbs, and its schema. Built-in
-// kinds come from schema/ (embedded in the binary), custom ones will be added at run time through the same
-// structures. A Registry is immutable once built; any thread.
+// kinds come from schema/ (embedded in the binary), custom ones are read at run time into the same structures
+// (custom/). A Registry is immutable once built; any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@
 #include "base/value.hpp"
 
 namespace api {
+
+// The keywords of OpenAPI that restrict values (pattern, maximum, oneOf, ...): custom/rules.hpp.
+struct SchemaRules;
 
 // One node of a structural schema (openAPIV3Schema with the x-kubernetes extensions) plus its protobuf
 // number.
@@ -54,6 +57,11 @@ struct Schema {
   bool patch_merge = false;                // x-kubernetes-patch-strategy has merge
   bool patch_retain_keys = false;          // ... has retainKeys
   bool atomic_map = false;                 // x-kubernetes-map-type: atomic (selectors, refs)
+  // Of custom kinds.
+  bool nullable = false;           // null is a value here
+  bool keeps_unknown = false;      // x-kubernetes-preserve-unknown-fields beside properties
+  bool embedded_resource = false;  // x-kubernetes-embedded-resource: apiVersion, kind and metadata are known
+  std::shared_ptr<const SchemaRules> rules;  // null: only the type counts
 
   const Property* find(std::string_view property) const;
 };
@@ -85,6 +93,22 @@ struct Column {
   std::string format;
   std::string description;
   int priority = 0;
+  std::string json_path;  // of custom kinds: where the cell comes from
+};
+
+// The kind under which objects are kept, where it is not the one they are read as: events.k8s.io Events are core
+// Events, an older version of a custom kind is its storage version.
+struct StoredAs {
+  std::string group;
+  std::string version;
+  std::string plural;
+};
+
+// JSONPaths of the scale subresource of a custom kind: ".spec.replicas".
+struct ScalePaths {
+  std::string spec_replicas;
+  std::string status_replicas;
+  std::string label_selector;  // "" when there is none
 };
 
 struct Kind {
@@ -103,6 +127,11 @@ struct Kind {
   std::vector<std::string> selectable_fields;  // "metadata.name", "spec.nodeName", ...
   std::vector<Column> columns;
   SchemaPtr schema;
+  std::optional<StoredAs> stored_as;  // see convert.hpp
+  std::string deprecation;            // "" or the Warning that every use of the kind is answered with
+  bool hidden = false;                // served, but in no discovery document: legacy versions
+  bool custom = false;                // from a CustomResourceDefinition
+  std::optional<ScalePaths> scale;    // of custom kinds
 
   std::string api_version() const { return group.empty() ? version : group + "/" + version; }
   const Subresource* find_subresource(std::string_view name) const;

@@ -246,6 +246,12 @@ Result<Kind> read_kind(const Value& definition, TypeTable& types) {
     out.subresources.push_back(read_subresource(item));
   for (const Value& item : definition["additionalPrinterColumns"].as_array())
     out.columns.push_back(read_column(item));
+  if (const Value& kept = definition["storedAs"]; kept.is_object()) {
+    out.stored_as = StoredAs{std::string(kept["group"].as_string()), std::string(kept["version"].as_string()),
+                             std::string(kept["resource"].as_string())};
+  }
+  out.deprecation = definition["deprecation"].as_string();
+  out.hidden = definition["hidden"].as_bool(false);
   if (out.kind.empty() || out.version.empty())
     return base::fail(Reason::invalid, "a kind without name or version");
   TRY(SchemaPtr type, types.read(definition["schema"]));

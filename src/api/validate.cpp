@@ -33,16 +33,14 @@ constexpr KindRules kRules[] = {
     {"events.k8s.io", "Event", nullptr, check_event},
     {"coordination.k8s.io", "Lease", nullptr, check_lease},
     {"autoscaling", "Scale", nullptr, check_scale},
-    {"rbac.authorization.k8s.io", "Role", check_path_segment},
-    {"rbac.authorization.k8s.io", "RoleBinding", check_path_segment},
-    {"rbac.authorization.k8s.io", "ClusterRole", check_path_segment},
-    {"rbac.authorization.k8s.io", "ClusterRoleBinding", check_path_segment},
 };
 
 const KindRules& rules_of(const Kind& kind) {
   static constexpr KindRules kOther;
-  for (const auto& entry : kRules)
-    if (entry.group == kind.group && entry.kind == kind.kind) return entry;
+  for (std::span<const KindRules> list : {std::span<const KindRules>(kRules), workload_rules(), platform_rules(), access_rules()}) {
+    for (const auto& entry : list)
+      if (entry.group == kind.group && entry.kind == kind.kind) return entry;
+  }
   return kOther;
 }
 

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,6 +106,11 @@ struct KindRules {
   UpdateRule update = nullptr;
   UpdateRule status_update = nullptr;
 };
+
+// One list per validate_*.cpp of the kinds beyond Services and pods; a default-made KindRules for the others.
+std::span<const KindRules> workload_rules();
+std::span<const KindRules> platform_rules();
+std::span<const KindRules> access_rules();
 
 void check_service(Problems& out, const Value& service);
 void check_service_update(Problems& out, const Value& fresh, const Value& old);

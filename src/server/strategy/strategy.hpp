@@ -79,6 +79,7 @@ std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool return
 class Strategies {
  public:
   Strategies();
+  void add(std::string_view group, std::string_view plural, std::unique_ptr<Strategy> strategy);
   const Strategy& of(const api::Kind& kind) const;
 
  private:
@@ -90,5 +91,10 @@ class Strategies {
   std::vector<Row> rows_;
   std::unique_ptr<Strategy> default_;
 };
+
+// Beyond those above: one list per file, added by the constructor.
+void add_workload_strategies(Strategies& table);
+void add_platform_strategies(Strategies& table);
+void add_access_strategies(Strategies& table);
 
 }  // namespace server

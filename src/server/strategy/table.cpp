@@ -3,9 +3,6 @@
 namespace server {
 
 Strategies::Strategies() : default_(make_default_strategy()) {
-  auto add = [&](std::string_view group, std::string_view plural, std::unique_ptr<Strategy> strategy) {
-    rows_.push_back({group, plural, std::move(strategy)});
-  };
   // clang-format off
   add("",                    "services",               make_service_strategy());
   add("",                    "pods",                   make_pod_strategy());
@@ -23,6 +20,13 @@ Strategies::Strategies() : default_(make_default_strategy()) {
   add("",                    "persistentvolumeclaims", make_plain_strategy(false, true));
   add("",                    "resourcequotas",         make_plain_strategy(false, true));
   // clang-format on
+  add_workload_strategies(*this);
+  add_platform_strategies(*this);
+  add_access_strategies(*this);
+}
+
+void Strategies::add(std::string_view group, std::string_view plural, std::unique_ptr<Strategy> strategy) {
+  rows_.push_back({group, plural, std::move(strategy)});
 }
 
 const Strategy& Strategies::of(const api::Kind& kind) const {

@@ -1,0 +1,7 @@
+#include "server/strategy/strategy.hpp"
+
+namespace server {
+
+void add_access_strategies(Strategies& /*table*/) {}
+
+}  // namespace server

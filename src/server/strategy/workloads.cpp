@@ -1,0 +1,7 @@
+#include "server/strategy/strategy.hpp"
+
+namespace server {
+
+void add_workload_strategies(Strategies& /*table*/) {}
+
+}  // namespace server
