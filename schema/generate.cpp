@@ -35,8 +35,16 @@ struct Model {
   std::map<std::string, Value> types;  // by name; with "openapi": the key under components/schemas
   std::map<std::string, std::string> file_of;
   std::vector<Value> kinds;        // in order of discovery
-  std::vector<std::string> order;  // names of types, users after what they use
+  std::vector<std::string> order;  // names of types that become structs, users after what they use
 };
+
+// The root types of the kinds that C++ code handles as structs. All others live as base::Value and their
+// schema alone: a struct costs every file that includes types.hpp, so a kind comes here when a controller
+// needs it.
+const std::set<std::string_view> kStructKinds = {
+    "Binding", "ConfigMap", "DeleteOptions",  "EndpointSlice", "Endpoints", "Event",
+    "Lease",   "Namespace", "Node",           "Pod",           "Scale",     "ReplicationController",
+    "Secret",  "Service",   "ServiceAccount", "Status"};
 
 // C++ words that JSON names may collide with.
 const std::set<std::string_view> kKeywords = {
@@ -165,13 +173,43 @@ void visit(Model& model, const std::string& name, std::set<std::string>& open, s
   if (!open.insert(name).second) die("type " + name + " contains itself: a struct cannot");
   std::set<std::string> refs;
   collect_refs(model.types.at(name), refs);
-  for (const std::string& ref : refs) {
-    if (!model.types.contains(ref))
-      die(fmt::format("{}: type {} has a $ref to {}, which nobody defines", model.file_of[name], name, ref));
-    visit(model, ref, open, done);
-  }
+  for (const std::string& ref : refs) visit(model, ref, open, done);
   done.insert(name);
   model.order.push_back(name);
+}
+
+void check_references(const Model& model) {
+  for (const auto& [name, type] : model.types) {
+    std::set<std::string> refs;
+    collect_refs(type, refs);
+    for (const std::string& ref : refs) {
+      if (!model.types.contains(ref))
+        die(fmt::format("{}: type {} has a $ref to {}, which nobody defines", model.file_of.at(name), name,
+                        ref));
+    }
+  }
+  for (const Value& kind : model.kinds) {
+    const std::string root(kind["schema"]["$ref"].as_string());
+    if (!model.types.contains(root))
+      die(fmt::format("kind {} has the type {:?}, which nobody defines", kind["names"]["kind"].as_string(),
+                      root));
+  }
+}
+
+// The types below the kinds that have structs.
+std::set<std::string> struct_types(const Model& model) {
+  std::set<std::string> found;
+  std::vector<std::string> next(kStructKinds.begin(), kStructKinds.end());
+  while (!next.empty()) {
+    const std::string name = std::move(next.back());
+    next.pop_back();
+    if (!model.types.contains(name)) die("kStructKinds names " + name + ", which nobody defines");
+    if (!found.insert(name).second) continue;
+    std::set<std::string> refs;
+    collect_refs(model.types.at(name), refs);
+    next.insert(next.end(), refs.begin(), refs.end());
+  }
+  return found;
 }
 
 Model read_model(const fs::path& dir) {
@@ -182,8 +220,9 @@ Model read_model(const fs::path& dir) {
   }
   if (files.empty()) die("no *.yaml below " + dir.string());
   for (const fs::path& file : files) add_file(model, file);
+  check_references(model);
   std::set<std::string> open, done;
-  for (const auto& [name, type] : model.types) visit(model, name, open, done);
+  for (const std::string& name : struct_types(model)) visit(model, name, open, done);
   std::sort(model.kinds.begin(), model.kinds.end(), [](const Value& a, const Value& b) {
     return std::tuple(a["group"].as_string(), a["version"].as_string(), a["names"]["kind"].as_string()) <
            std::tuple(b["group"].as_string(), b["version"].as_string(), b["names"]["kind"].as_string());
@@ -245,6 +284,7 @@ std::string header_text(const Model& model) {
       "  T to;\n  CHECK_OK(read_value(from, to));\n  return to;\n}\n\n"
       "// Names of a kind, by its struct.\ntemplate <class T>\nstruct KindOf;\n";
   for (const Value& kind : model.kinds) {
+    if (!kStructKinds.contains(kind["schema"]["$ref"].as_string())) continue;
     out += fmt::format(
         "template <>\nstruct KindOf<{}> {{\n"
         "  static constexpr std::string_view group = \"{}\", version = \"{}\", kind = \"{}\", plural = "
@@ -330,6 +370,7 @@ int main(int argc, char** argv) {
                      codec_text(model, count * i / files, count * (i + 1) / files));
   }
   write_if_changed(out / "builtin_schemas.cpp", blob_text(model));
-  std::ofstream(fs::path(argv[2]) / "schema.stamp") << count << " types\n";
+  std::ofstream(fs::path(argv[2]) / "schema.stamp")
+      << model.types.size() << " types, " << count << " structs\n";
   return 0;
 }
