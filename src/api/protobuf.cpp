@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -183,6 +184,15 @@ Result<std::string_view> read_wrapped(std::string_view bytes) {
   }
 }
 
+// Property::proto_inside of what is inlined twice has three digits per level: 2002 is field 2 of field 2.
+constexpr int kLevel = 1000;
+
+// The next step on the way from the message `inside` down to `path`; 0 when it does not lead through there.
+int step_towards(int inside, int path) {
+  while (path / kLevel > inside) path /= kLevel;
+  return path / kLevel == inside ? path % kLevel : 0;
+}
+
 bool is_scalar_varint(const Schema& schema) {
   return schema.type == Schema::Type::integer || schema.type == Schema::Type::boolean;
 }
@@ -231,9 +241,9 @@ class MessageReader {
       const Schema::Property& property = schema_.properties[i];
       if (property.proto_inside == inside && property.proto == field.number)
         return set(property, field, slots_[i]);
-      if (inside == 0 && property.proto_inside == field.number) {
+      if (step_towards(inside, property.proto_inside) == field.number) {
         if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
-        return read(field.bytes, property.proto_inside);
+        return read(field.bytes, inside * kLevel + field.number);
       }
     }
     return {};  // of a newer version
@@ -300,6 +310,20 @@ class MessageReader {
     return {};
   }
 
+  // A list as the value of a map: a message with the elements as its field 1 (authentication's ExtraValue).
+  static Result<Value> read_inner_list(const Schema& schema, std::string_view bytes, std::string_view name) {
+    base::Array list;
+    Reader reader(bytes);
+    while (true) {
+      TRY(const auto field, reader.next());
+      if (!field) return list;
+      if (field->number != 1) continue;
+      if (field->wire != Wire::bytes) return wrong_wire(*field, name);
+      TRY(Value item, value_of(*schema.items, field->bytes, name));
+      list.push_back(std::move(item));
+    }
+  }
+
   static Result<Value> value_of(const Schema& schema, std::string_view bytes, std::string_view name) {
     switch (schema.type) {
       case Schema::Type::object:
@@ -308,6 +332,8 @@ class MessageReader {
         return read_text(bytes, name);
       case Schema::Type::bytes:
         return Value(base::base64_encode(bytes));
+      case Schema::Type::array:
+        return read_inner_list(schema, bytes, name);
       case Schema::Type::time:
         return read_time(bytes, false);
       case Schema::Type::micro_time:
@@ -505,7 +531,13 @@ void put_value(std::string& out, int number, const Schema& schema, const Value& 
     case Schema::Type::map:
       for (const auto& [key, member] : value.as_object()) {
         std::string entry = wrapped(key);
-        put_value(entry, 2, *schema.items, member);
+        if (schema.items->type == Schema::Type::array) {
+          std::string list;
+          put_value(list, 1, *schema.items, member);
+          put_bytes(entry, 2, list);
+        } else {
+          put_value(entry, 2, *schema.items, member);
+        }
         put_bytes(out, number, entry);
       }
       return;
@@ -515,21 +547,25 @@ void put_value(std::string& out, int number, const Schema& schema, const Value& 
 }
 
 // Fields in ascending order; those of an inlined struct in a message of their own, at its number.
-std::string message_bytes(const Schema& schema, const Value& value) {
-  std::map<int, std::string> fields, inlined;
+std::string part_bytes(const Schema& schema, const Value& value, int inside) {
+  std::map<int, std::string> fields;
+  std::set<int> inlined;
   for (const Schema::Property& property : schema.properties) {
     const Value& member = value[property.name];
     if (property.proto == 0 || member.is_null()) continue;
-    if (property.proto_inside == 0)
+    if (property.proto_inside == inside)
       put_value(fields[property.proto], property.proto, *property.schema, member);
-    else
-      put_value(inlined[property.proto_inside], property.proto, *property.schema, member);
+    else if (const int step = step_towards(inside, property.proto_inside); step != 0)
+      inlined.insert(step);
   }
-  for (const auto& [number, bytes] : inlined) put_bytes(fields[number], number, bytes);
+  for (const int step : inlined)
+    put_bytes(fields[step], step, part_bytes(schema, value, inside * kLevel + step));
   std::string out;
   for (const auto& [number, bytes] : fields) out += bytes;
   return out;
 }
+
+std::string message_bytes(const Schema& schema, const Value& value) { return part_bytes(schema, value, 0); }
 
 }  // namespace
 
