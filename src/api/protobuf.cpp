@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -413,9 +412,11 @@ Result<Envelope> read_envelope(std::string_view bytes) {
 
 }  // namespace
 
-bool has_protobuf(const Kind& kind) {
-  return std::ranges::any_of(kind.schema->properties, [](const Schema::Property& p) { return p.proto > 0; });
+bool has_protobuf(const Schema& schema) {
+  return std::ranges::any_of(schema.properties, [](const Schema::Property& p) { return p.proto > 0; });
 }
+
+bool has_protobuf(const Kind& kind) { return kind.schema && has_protobuf(*kind.schema); }
 
 Result<Value> decode_protobuf(const Kind& kind, std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) {
@@ -440,143 +441,6 @@ Result<Value> decode_protobuf(const Kind& kind, std::string_view bytes) {
   if (!name.as_string().empty()) out.append("kind", std::move(name));
   if (!api_version.as_string().empty()) out.append("apiVersion", std::move(api_version));
   for (auto& [key, value] : object.object()) out.append(key, std::move(value));
-  return out;
-}
-
-// ---- writing
-
-namespace {
-
-void put_varint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-void put_tag(std::string& out, int number, Wire wire) {
-  put_varint(out, static_cast<uint64_t>(number) << 3 | static_cast<uint64_t>(wire));
-}
-
-void put_bytes(std::string& out, int number, std::string_view bytes) {
-  put_tag(out, number, Wire::bytes);
-  put_varint(out, bytes.size());
-  out += bytes;
-}
-
-void put_number(std::string& out, int number, int64_t value) {
-  put_tag(out, number, Wire::varint);
-  put_varint(out, static_cast<uint64_t>(value));
-}
-
-std::string wrapped(std::string_view bytes) {
-  std::string out;
-  put_bytes(out, 1, bytes);
-  return out;
-}
-
-std::string time_bytes(std::string_view text) {
-  std::string out;
-  const auto time = base::parse_time(text);
-  if (!time) return out;
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(*time);
-  put_number(out, 1, seconds.time_since_epoch().count());
-  put_number(out, 2, (*time - seconds).count());
-  return out;
-}
-
-std::string int_or_string_bytes(const Value& value) {
-  std::string out;
-  put_number(out, 1, value.is_string() ? 1 : 0);
-  put_number(out, 2, static_cast<int32_t>(value.int_or(0)));
-  put_bytes(out, 3, value.as_string());
-  return out;
-}
-
-std::string message_bytes(const Schema& schema, const Value& value);
-
-std::string value_bytes(const Schema& schema, const Value& value) {
-  switch (schema.type) {
-    case Schema::Type::object:
-      return message_bytes(schema, value);
-    case Schema::Type::bytes:
-      return base::base64_decode(value.as_string()).value_or("");
-    case Schema::Type::time:
-    case Schema::Type::micro_time:
-      return time_bytes(value.as_string());
-    case Schema::Type::int_or_string:
-      return int_or_string_bytes(value);
-    case Schema::Type::quantity:
-      return wrapped(value.as_string());
-    case Schema::Type::any:
-      return wrapped(base::write_json(value));
-    default:
-      return std::string(value.as_string());
-  }
-}
-
-void put_value(std::string& out, int number, const Schema& schema, const Value& value) {
-  switch (schema.type) {
-    case Schema::Type::boolean:
-      return put_number(out, number, value.as_bool());
-    case Schema::Type::integer:
-      return put_number(out, number, value.int_or(0));
-    case Schema::Type::number: {
-      const double real = value.as_double().value_or(0);
-      put_tag(out, number, Wire::fixed64);
-      out.append(reinterpret_cast<const char*>(&real), sizeof real);
-      return;
-    }
-    case Schema::Type::array:
-      for (const Value& item : value.as_array()) put_value(out, number, *schema.items, item);
-      return;
-    case Schema::Type::map:
-      for (const auto& [key, member] : value.as_object()) {
-        std::string entry = wrapped(key);
-        if (schema.items->type == Schema::Type::array) {
-          std::string list;
-          put_value(list, 1, *schema.items, member);
-          put_bytes(entry, 2, list);
-        } else {
-          put_value(entry, 2, *schema.items, member);
-        }
-        put_bytes(out, number, entry);
-      }
-      return;
-    default:
-      put_bytes(out, number, value_bytes(schema, value));
-  }
-}
-
-// Fields in ascending order; those of an inlined struct in a message of their own, at its number.
-std::string part_bytes(const Schema& schema, const Value& value, int inside) {
-  std::map<int, std::string> fields;
-  std::set<int> inlined;
-  for (const Schema::Property& property : schema.properties) {
-    const Value& member = value[property.name];
-    if (property.proto == 0 || member.is_null()) continue;
-    if (property.proto_inside == inside)
-      put_value(fields[property.proto], property.proto, *property.schema, member);
-    else if (const int step = step_towards(inside, property.proto_inside); step != 0)
-      inlined.insert(step);
-  }
-  for (const int step : inlined)
-    put_bytes(fields[step], step, part_bytes(schema, value, inside * kLevel + step));
-  std::string out;
-  for (const auto& [number, bytes] : fields) out += bytes;
-  return out;
-}
-
-std::string message_bytes(const Schema& schema, const Value& value) { return part_bytes(schema, value, 0); }
-
-}  // namespace
-
-std::string encode_protobuf(const Kind& kind, const Value& object) {
-  std::string type, out(kMagic);
-  put_bytes(type, 1, kind.api_version());
-  put_bytes(type, 2, kind.kind);
-  put_bytes(out, 1, type);
-  put_bytes(out, 2, message_bytes(*kind.schema, object));
-  put_bytes(out, 3, "");
-  put_bytes(out, 4, "");
   return out;
 }
 
