@@ -416,7 +416,7 @@ bool has_protobuf(const Schema& schema) {
   return std::ranges::any_of(schema.properties, [](const Schema::Property& p) { return p.proto > 0; });
 }
 
-bool has_protobuf(const Kind& kind) { return kind.schema && has_protobuf(*kind.schema); }
+bool has_protobuf(const Kind& kind) { return !kind.custom && kind.schema && has_protobuf(*kind.schema); }
 
 Result<Value> decode_protobuf(const Kind& kind, std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) {

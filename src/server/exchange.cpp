@@ -1,12 +1,15 @@
 #include "server/exchange.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "api/status.hpp"
+#include "base/gzip.hpp"
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/yaml.hpp"
+#include "server/protobuf_forms.hpp"
 
 namespace server {
 
@@ -20,6 +23,23 @@ std::string warning_value(std::string_view text) {
     out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? ' ' : c;
   }
   return out + "\"";
+}
+
+// As upstream: smaller answers are not worth the time, and level 1 has most of the gain.
+constexpr size_t kGzipFrom = 128u << 10;
+constexpr int kGzipLevel = 1;
+
+// Large answers to who takes gzip.
+void compress(const net::Request& request, net::Response& response) {
+  size_t size = 0;
+  for (const auto& chunk : response.body) size += chunk->size();
+  if (size <= kGzipFrom || response.headers.has("Content-Encoding") || !accepts_gzip(request)) return;
+  std::vector<std::string_view> pieces;
+  pieces.reserve(response.body.size());
+  for (const auto& chunk : response.body) pieces.emplace_back(*chunk);
+  response.body = {net::make_chunk(base::gzip(pieces, kGzipLevel))};
+  response.headers.set("Content-Encoding", "gzip");
+  response.headers.add("Vary", "Accept-Encoding");
 }
 
 }  // namespace
@@ -53,21 +73,23 @@ void Exchange::send(int status, std::string_view content_type, std::vector<net::
   response.headers = make_headers(content_type);
   for (const auto& [name, value] : extra.fields()) response.headers.set(name, value);
   response.body = std::move(body);
+  compress(request, response);
   release()->send(std::move(response));
 }
 
 void Exchange::send_document(int status, net::Chunk json) {
-  send(status, format.content_type(), {encode_document(format, std::move(json))});
+  send(status, format.content_type(), {encode_document(format, std::move(json), builtin)});
 }
 
 void Exchange::fail(const base::Error& error, net::Headers extra) {
   if (!responder_) return;
   Format reply = negotiate_or_json(request);
+  if (reply.encoding == Format::Encoding::protobuf && !builtin) reply.encoding = Format::Encoding::json;
   if (error.details && error.details->retry_after_seconds > 0) {
     extra.add("Retry-After", std::to_string(error.details->retry_after_seconds));
   }
   auto body = net::make_chunk(base::write_json(api::make_status(error)));
-  send(api::http_code(error.reason), reply.content_type(), {encode_document(reply, std::move(body))},
+  send(api::http_code(error.reason), reply.content_type(), {encode_document(reply, std::move(body), builtin)},
        std::move(extra));
 }
 
@@ -84,8 +106,12 @@ std::shared_ptr<net::BodyStream> Exchange::stream(int status, std::string_view c
 
 std::shared_ptr<net::Responder> Exchange::release() { return std::exchange(responder_, nullptr); }
 
-net::Chunk encode_document(const Format& format, net::Chunk json) {
+net::Chunk encode_document(const Format& format, net::Chunk json, const api::Registry* kinds) {
   if (format.encoding == Format::Encoding::json && !format.pretty) return json;
+  if (format.encoding == Format::Encoding::protobuf) {
+    if (!kinds) throw std::logic_error("a document in protobuf needs to know the kinds");
+    return net::make_chunk(protobuf_document(*kinds, *json));
+  }
   auto value = base::parse_json(*json);
   if (!value) return json;
   if (format.encoding == Format::Encoding::yaml) return net::make_chunk(base::write_yaml(*value));

@@ -16,6 +16,8 @@
 
 namespace server {
 
+struct Resource;
+
 struct User {
   std::string name;
   std::vector<std::string> groups;
@@ -27,8 +29,10 @@ class Exchange {
 
   net::Request request;
   Route route;
+  std::shared_ptr<const Resource> resource;  // what the route names, kept as long as the request lasts
   User user;
   Format format;
+  const api::Registry* builtin = nullptr;  // the kinds of Status and other documents; without it these are JSON
 
   // Adds a Warning header to the answer; the same text only once.
   void warn(std::string text);
@@ -52,7 +56,7 @@ class Exchange {
 };
 using ExchangePtr = std::shared_ptr<Exchange>;
 
-// The document in the format's encoding; plain JSON comes back as it is.
-net::Chunk encode_document(const Format& format, net::Chunk json);
+// The document in the format's encoding; plain JSON comes back as it is. Protobuf needs the kinds.
+net::Chunk encode_document(const Format& format, net::Chunk json, const api::Registry* kinds = nullptr);
 
 }  // namespace server

@@ -5,6 +5,7 @@
 #include "api/columns.hpp"
 #include "base/json.hpp"
 #include "server/exchange.hpp"
+#include "server/protobuf_forms.hpp"
 
 namespace server {
 
@@ -108,6 +109,9 @@ std::string render_partial_list(const RenderStyle& style, const ListMeta& meta,
 }  // namespace
 
 std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& style, net::Chunk bytes) {
+  if (style.format.encoding == Format::Encoding::protobuf) {
+    return {net::make_chunk(protobuf_object(kind, style.format, *bytes))};
+  }
   if (style.format.shape != Format::Shape::plain) {
     bytes = net::make_chunk(shape_for_event(kind, style, *bytes, true));
   }
@@ -116,6 +120,7 @@ std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& 
 
 std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
                                     std::span<const store::EntryPtr> entries) {
+  if (style.format.encoding == Format::Encoding::protobuf) return protobuf_list(kind, style.format, meta, entries);
   if (style.format.shape == Format::Shape::table) {
     return {encode_document(style.format, net::make_chunk(render_table(kind, style, meta, entries)))};
   }
@@ -141,6 +146,7 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
 
 std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,
                             bool columns) {
+  if (style.format.encoding == Format::Encoding::protobuf) return protobuf_object(kind, style.format, bytes);
   if (style.format.shape == Format::Shape::table) {
     std::string out = table_head(kind, style, revision_metadata(bytes), columns);
     append_row(out, kind, style, bytes);
@@ -160,6 +166,9 @@ std::string make_bookmark_object(const api::Kind& kind, const RenderStyle& style
   std::string metadata = fmt::format("{{\"resourceVersion\":\"{}\",\"creationTimestamp\":null", revision);
   if (!annotations.empty()) fmt::format_to(std::back_inserter(metadata), ",\"annotations\":{}", annotations);
   metadata += '}';
+  if (style.format.encoding == Format::Encoding::protobuf) {
+    return protobuf_object(kind, style.format, "{\"metadata\":" + metadata + "}");
+  }
   if (style.format.shape == Format::Shape::table) {
     return fmt::format(
         "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{{\"resourceVersion\":\"{}\"}},"
@@ -174,6 +183,18 @@ std::string make_bookmark_object(const api::Kind& kind, const RenderStyle& style
   }
   return fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{}}}", kind.kind,
                      kind.api_version(), metadata);
+}
+
+std::string frame_event(const Format& format, std::string_view type, std::string_view object) {
+  if (format.encoding == Format::Encoding::protobuf) return protobuf_event(type, object);
+  std::string line;
+  line.reserve(object.size() + 40);
+  line += "{\"type\":\"";
+  line += type;
+  line += "\",\"object\":";
+  line += object;
+  line += "}\n";
+  return line;
 }
 
 }  // namespace server

@@ -33,11 +33,13 @@ std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& 
 std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
                                     std::span<const store::EntryPtr> entries);
 
-// The object of a watch event, before any encoding but JSON. `columns`: whether a Table names its columns.
+// The object of a watch event in the format's encoding: JSON, or protobuf in its envelope. `columns`: whether a Table names its columns.
 std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,
                             bool columns);
 // What a bookmark carries: nothing but the revision (and annotations, as JSON, "" for none).
 std::string make_bookmark_object(const api::Kind& kind, const RenderStyle& style, int64_t revision,
                                  std::string_view annotations);
+// One event of a watch: a line of JSON or a frame of protobuf, around an object in that encoding.
+std::string frame_event(const Format& format, std::string_view type, std::string_view object);
 
 }  // namespace server
