@@ -77,6 +77,10 @@ class FieldMatcher {
 
   bool matches_everything() const { return requirements_.empty(); }
   const std::vector<Requirement>& requirements() const { return requirements_; }
+  // The same on other names: those of another version of the kind.
+  void rename(const std::function<std::string(std::string_view field)>& name_of) {
+    for (auto& requirement : requirements_) requirement.field = name_of(requirement.field);
+  }
   // The value that the field must be equal to, if there is one: metadata.name= makes a list a single get.
   std::optional<std::string> required_value(std::string_view field) const;
   std::string text() const;

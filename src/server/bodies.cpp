@@ -30,7 +30,7 @@ base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& e
 
 base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exchange,
                                            std::string_view api_version, std::string_view kind_name) {
-  auto kind = core.registry.find_kind(api_version, kind_name);
+  auto kind = core.catalog()->registry().find_kind(api_version, kind_name);
   if (!kind) {
     return base::fail(
         base::Reason::internal_error,
@@ -53,8 +53,9 @@ base::Result<base::Value> read_patch_body(const api::Kind& kind, const Exchange&
 
 base::Result<base::Value> read_object(const Core& core, const api::Kind& kind, api::ParsedBody body,
                                       api::FieldValidation validation, std::vector<std::string>& warnings) {
-  TRY(auto decoded,
-      api::decode_object(kind, body.value, std::move(body.duplicate_keys), validation, &core.registry));
+  auto catalog = core.catalog();
+  TRY(auto decoded, api::decode_object(kind, body.value, std::move(body.duplicate_keys), validation,
+                                       &catalog->registry()));
   for (auto& warning : decoded.warnings) warnings.push_back(std::move(warning));
   api::apply_defaults(kind, decoded.object);
   return std::move(decoded.object);

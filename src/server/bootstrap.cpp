@@ -18,7 +18,7 @@ constexpr int64_t kEventSeconds = 3600;
 // Creates the object unless it is there. Waits for the commit.
 base::Result<void> ensure(Core& core, std::string_view group, std::string_view plural,
                           std::string_view namespace_, base::Value object) {
-  const Resource* resource = core.find(group, "v1", plural);
+  auto resource = core.find(group, "v1", plural);
   if (!resource) {
     return base::fail(
         base::Reason::internal_error,
@@ -26,8 +26,8 @@ base::Result<void> ensure(Core& core, std::string_view group, std::string_view p
   }
   std::string key = resource->key(namespace_, api::name_of(object));
   if (core.store.get(key)) return {};
-  api::set_type(object, *resource->kind);
-  api::apply_defaults(*resource->kind, object);
+  api::set_type(object, *resource->stored);
+  api::apply_defaults(*resource->stored, object);
   auto promise = std::make_shared<std::promise<base::Result<void>>>();
   auto future = promise->get_future();
   auto shared = std::make_shared<base::Value>(std::move(object));
@@ -88,7 +88,7 @@ base::Result<void> create_bootstrap_objects(Core& core) {
 }
 
 void expire_events(Core& core) {
-  const Resource* resource = core.find("", "v1", "events");
+  auto resource = core.find("", "v1", "events");
   if (!resource) return;
   int64_t now = std::chrono::duration_cast<std::chrono::seconds>(core.clock.now().time_since_epoch()).count();
   for (const auto& entry : core.store.list(resource->prefix).entries) {

@@ -7,10 +7,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "api/kinds.hpp"
+#include "base/guarded.hpp"
+#include "server/catalog.hpp"
 #include "server/encoding.hpp"
 #include "server/exchange.hpp"
 #include "server/options.hpp"
@@ -22,36 +23,33 @@ namespace server {
 
 class Watches;
 class Documents;
-
-// A stored kind as the verbs see it.
-struct Resource {
-  api::KindPtr kind;
-  std::string prefix;     // of its keys: "core/services/"
-  std::string qualified;  // as errors name it: "services", "deployments.apps"
-  const Strategy* strategy = nullptr;
-
-  std::string key(std::string_view namespace_, std::string_view name) const;
-  // Prefix of all keys of one namespace; of all when the namespace is empty.
-  std::string prefix_of(std::string_view namespace_) const;
-};
+class Definitions;
 
 struct Core {
   Core(Config config, const api::Registry& registry, store::Store& store, const sys::Clock& clock,
        NodeConnector nodes, Allocators allocators);
   ~Core();
 
-  const Resource* find(std::string_view group, std::string_view version, std::string_view plural) const;
+  // What is served right now.
+  CatalogPtr catalog() const { return *catalog_.lock(); }
+  ResourcePtr find(std::string_view group, std::string_view version, std::string_view plural) const {
+    return catalog()->find(group, version, plural);
+  }
+  void set_catalog(CatalogPtr catalog) { *catalog_.lock() = std::move(catalog); }
 
   Config config;
-  const api::Registry& registry;
+  const api::Registry& builtin;
   store::Store& store;
   const sys::Clock& clock;
   NodeConnector nodes;
   Strategies strategies;
-  std::unordered_map<std::string, Resource> resources;  // by "group/version/plural"
   Allocators allocators;                                // writer thread
   std::unique_ptr<Documents> documents;
   std::unique_ptr<Watches> watches;
+  std::unique_ptr<Definitions> definitions;
+
+ private:
+  mutable base::Guarded<CatalogPtr> catalog_;
 };
 
 // Whether the server does anything for the subresource; what a schema lists beyond that is not in discovery.
@@ -72,6 +70,15 @@ void serve_update_scale(Core& core, const ExchangePtr& exchange, const Resource&
 void serve_patch_scale(Core& core, const ExchangePtr& exchange, const Resource& resource);
 void serve_finalize(Core& core, const ExchangePtr& exchange, const Resource& resource);
 void serve_binding(Core& core, const ExchangePtr& exchange, const Resource& resource);
+
+// --- What is answered without being stored: reviews, componentstatuses, bindings (virtual.cpp).
+void serve_virtual(Core& core, const ExchangePtr& exchange, const Resource& resource, const std::string& verb);
+// pods/eviction (eviction.cpp).
+void serve_eviction(Core& core, const ExchangePtr& exchange, const Resource& resource);
+// PUT and PATCH of pods/ephemeralcontainers and pods/resize, named by the route (pod_parts.cpp).
+void serve_pod_part(Core& core, const ExchangePtr& exchange, const Resource& resource);
+// PUT and PATCH of certificatesigningrequests/approval.
+void serve_approval(Core& core, const ExchangePtr& exchange, const Resource& resource);
 
 // --- Streams to the pod's node (streams.cpp).
 void serve_log(Core& core, const ExchangePtr& exchange, const Resource& resource);

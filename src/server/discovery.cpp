@@ -18,11 +18,14 @@ struct GroupVersions {
   std::vector<std::string> versions;
 };
 
+// Whether discovery names the kind.
+bool is_listed(const api::Kind& kind) { return is_resource(kind) && !kind.hidden; }
+
 // Groups in the registry's order; core, "", is one of them.
 std::vector<GroupVersions> groups_of(const api::Registry& registry) {
   std::vector<GroupVersions> groups;
   for (const auto& kind : registry.all()) {
-    if (!kind->stored) continue;
+    if (!is_listed(*kind)) continue;
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const GroupVersions& g) { return g.group == kind->group; });
     if (group == groups.end()) group = groups.insert(groups.end(), {kind->group, {}});
@@ -124,7 +127,7 @@ base::Value make_aggregated(const api::Registry& registry, bool core_group, std:
     for (const auto& version : group.versions) {
       base::Array resources;
       for (const auto& kind : registry.all()) {
-        if (kind->stored && kind->group == group.group && kind->version == version) {
+        if (is_listed(*kind) && kind->group == group.group && kind->version == version) {
           resources.push_back(make_aggregated_resource(*kind));
         }
       }
@@ -156,14 +159,17 @@ bool choose_document_format(const ExchangePtr& exchange) {
 
 }  // namespace
 
-Documents::Document Documents::cached(const std::string& name, const std::function<base::Value()>& make) {
+Documents::Document Documents::cached(const std::string& name, const std::string& stamp,
+                                      const std::function<base::Value()>& make) {
   {
     auto documents = documents_.lock();
-    if (auto found = documents->find(name); found != documents->end()) return found->second;
+    auto found = documents->find(name);
+    if (found != documents->end() && found->second.stamp == stamp) return found->second;
   }
   Document document;
   document.bytes = net::make_chunk(base::write_json(make()) + "\n");
   document.hash = hash_text(*document.bytes);
+  document.stamp = stamp;
   documents_.lock()->insert_or_assign(name, document);
   return document;
 }
@@ -175,8 +181,10 @@ bool Documents::try_serve_aggregated(const ExchangePtr& exchange, bool core_grou
     if (range.parameter("as") != "APIGroupDiscoveryList") return false;
     std::string version(range.parameter("v"));
     if (range.parameter("g") != "apidiscovery.k8s.io" || (version != "v2" && version != "v2beta1")) continue;
+    auto catalog = core_.catalog();
     auto document = cached(fmt::format("aggregated/{}/{}", core_group ? "api" : "apis", version),
-                           [&] { return make_aggregated(core_.registry, core_group, version); });
+                           std::to_string(catalog->generation()),
+                           [&] { return make_aggregated(catalog->registry(), core_group, version); });
     std::string etag = '"' + document.hash + '"';
     net::Headers extra{{"ETag", etag}, {"Vary", "Accept"}, {"Cache-Control", "public"}};
     std::string type =
@@ -193,7 +201,7 @@ bool Documents::try_serve_aggregated(const ExchangePtr& exchange, bool core_grou
 
 void Documents::serve_core_versions(const ExchangePtr& exchange) {
   if (try_serve_aggregated(exchange, true) || !choose_document_format(exchange)) return;
-  auto document = cached("core_versions", [&] {
+  auto document = cached("core_versions", "", [&] {
     base::Array addresses;
     if (!core_.config.advertise_address.empty()) {
       addresses.emplace_back(
@@ -210,9 +218,10 @@ void Documents::serve_core_versions(const ExchangePtr& exchange) {
 
 void Documents::serve_groups(const ExchangePtr& exchange) {
   if (try_serve_aggregated(exchange, false) || !choose_document_format(exchange)) return;
-  auto document = cached("groups", [&] {
+  auto catalog = core_.catalog();
+  auto document = cached("groups", std::to_string(catalog->generation()), [&] {
     base::Array groups;
-    for (const auto& group : groups_of(core_.registry)) {
+    for (const auto& group : groups_of(catalog->registry())) {
       if (!group.group.empty()) groups.push_back(make_api_group(group, false));
     }
     return base::Value(
@@ -222,7 +231,8 @@ void Documents::serve_groups(const ExchangePtr& exchange) {
 }
 
 void Documents::serve_group(const ExchangePtr& exchange) {
-  for (const auto& group : groups_of(core_.registry)) {
+  auto catalog = core_.catalog();
+  for (const auto& group : groups_of(catalog->registry())) {
     if (group.group != exchange->route.group) continue;
     if (!choose_document_format(exchange)) return;
     return exchange->send_document(200,
@@ -234,8 +244,9 @@ void Documents::serve_group(const ExchangePtr& exchange) {
 void Documents::serve_group_version(const ExchangePtr& exchange) {
   const auto& route = exchange->route;
   base::Array resources;
-  for (const auto& kind : core_.registry.all()) {
-    if (kind->stored && kind->group == route.group && kind->version == route.version)
+  auto catalog = core_.catalog();
+  for (const auto& kind : catalog->registry().all()) {
+    if (is_listed(*kind) && kind->group == route.group && kind->version == route.version)
       append_resources(resources, *kind);
   }
   if (resources.empty()) return exchange->not_found_plain();
@@ -265,25 +276,28 @@ void Documents::serve_version(const ExchangePtr& exchange) {
   exchange->send_document(200, net::make_chunk(base::write_json_pretty(std::move(object), 2) + "\n"));
 }
 
-std::string Documents::openapi_hash(const std::string& group, const std::string& version) {
+std::string Documents::openapi_hash(const Catalog& catalog, const std::string& group, const std::string& version) {
   std::string name = join_group_version(group, version);
+  std::string stamp = catalog.stamp(group, version);
   {
     auto hashes = openapi_hashes_.lock();
-    if (auto found = hashes->find(name); found != hashes->end()) return found->second;
+    auto found = hashes->find(name);
+    if (found != hashes->end() && found->second.first == stamp) return found->second.second;
   }
   // Only the hash is kept: the index alone must not pin megabytes of documents.
-  std::string hash = hash_text(base::write_json(api::make_openapi_v3(core_.registry, group, version)) + "\n");
-  (*openapi_hashes_.lock())[name] = hash;
+  std::string hash = hash_text(base::write_json(api::make_openapi_v3(catalog.registry(), group, version)) + "\n");
+  (*openapi_hashes_.lock())[name] = {stamp, hash};
   return hash;
 }
 
 void Documents::serve_openapi_index(const ExchangePtr& exchange) {
   base::Object paths;
-  for (const auto& group : groups_of(core_.registry)) {
+  auto catalog = core_.catalog();
+  for (const auto& group : groups_of(catalog->registry())) {
     for (const auto& version : group.versions) {
       std::string path =
           group.group.empty() ? "api/" + version : fmt::format("apis/{}/{}", group.group, version);
-      std::string url = fmt::format("/openapi/v3/{}?hash={}", path, openapi_hash(group.group, version));
+      std::string url = fmt::format("/openapi/v3/{}?hash={}", path, openapi_hash(*catalog, group.group, version));
       paths.set(path, base::Object{{"serverRelativeURL", url}});
     }
   }
@@ -293,14 +307,16 @@ void Documents::serve_openapi_index(const ExchangePtr& exchange) {
 
 void Documents::serve_openapi_document(const ExchangePtr& exchange) {
   const auto& route = exchange->route;
-  auto groups = groups_of(core_.registry);
+  auto catalog = core_.catalog();
+  auto groups = groups_of(catalog->registry());
   bool known = std::any_of(groups.begin(), groups.end(), [&](const GroupVersions& group) {
     const auto& v = group.versions;
     return group.group == route.group && std::find(v.begin(), v.end(), route.version) != v.end();
   });
   if (!known) return exchange->not_found_plain();
   auto document = cached("openapi/" + join_group_version(route.group, route.version),
-                         [&] { return api::make_openapi_v3(core_.registry, route.group, route.version); });
+                         catalog->stamp(route.group, route.version),
+                         [&] { return api::make_openapi_v3(catalog->registry(), route.group, route.version); });
   net::Headers extra{{"ETag", '"' + document.hash + '"'}};
   // A URL with the right hash never changes what it means.
   if (exchange->request.query.get("hash") == document.hash) extra.add("Cache-Control", "public, immutable");

@@ -1,5 +1,5 @@
 // Documents about the API itself: discovery in its old and its aggregated form, OpenAPI v3, version. Made
-// from the registry when first asked for, then kept.
+// from the catalog when first asked for, then kept until it changes.
 //
 // Threading: any thread.
 #pragma once
@@ -29,15 +29,16 @@ class Documents {
   struct Document {
     net::Chunk bytes;
     std::string hash;
+    std::string stamp;  // of the catalog that it was made from
   };
   // Aggregated discovery, when the Accept header asks for it first. False: it does not.
   bool try_serve_aggregated(const ExchangePtr& exchange, bool core_group);
-  Document cached(const std::string& name, const std::function<base::Value()>& make);
-  std::string openapi_hash(const std::string& group, const std::string& version);
+  Document cached(const std::string& name, const std::string& stamp, const std::function<base::Value()>& make);
+  std::string openapi_hash(const Catalog& catalog, const std::string& group, const std::string& version);
 
   const Core& core_;
   base::Guarded<std::map<std::string, Document>> documents_;
-  base::Guarded<std::map<std::string, std::string>> openapi_hashes_;
+  base::Guarded<std::map<std::string, std::pair<std::string, std::string>>> openapi_hashes_;  // stamp and hash
 };
 
 }  // namespace server

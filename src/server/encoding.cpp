@@ -7,6 +7,7 @@
 
 #include "api/meta.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "base/time.hpp"
 #include "server/server.hpp"
 
@@ -87,6 +88,15 @@ std::shared_ptr<const ParsedEntry> parse_entry(const api::Kind& kind, const base
   return parsed;
 }
 
+// A custom object whose definition is not known yet: other fields are looked up when they are asked for.
+std::shared_ptr<const ParsedEntry> parse_custom_entry(const base::Value& object) {
+  auto parsed = std::make_shared<ParsedEntry>();
+  parsed->labels = api::labels_of(object);
+  parsed->fields.emplace_back("metadata.name", api::name_of(object));
+  if (auto space = api::namespace_of(object); !space.empty()) parsed->fields.emplace_back("metadata.namespace", space);
+  return parsed;
+}
+
 std::string_view metadata_bytes(std::string_view object) {
   // Canonical bytes begin with apiVersion and kind, whose values hold neither braces nor this name.
   constexpr std::string_view kName = "\"metadata\":";
@@ -100,6 +110,20 @@ std::string_view metadata_bytes(std::string_view object) {
 
 net::Chunk value_chunk(const store::EntryPtr& entry) { return {entry, &entry->value}; }
 
+namespace {
+
+// The field of a custom object by its path: "spec.color".
+std::string field_of_bytes(std::string_view bytes, std::string_view field) {
+  auto object = base::parse_json(bytes);
+  if (!object) return {};
+  const base::Value* value = &*object;
+  for (const auto& name : base::split(field, '.')) value = &(*value)[name];
+  if (value->is_string()) return std::string(value->as_string());
+  return value->is_null() || value->is_object() || value->is_array() ? std::string() : base::write_json(*value);
+}
+
+}  // namespace
+
 bool Filter::matches(const store::Entry& entry) const {
   if (matches_everything()) return true;
   const auto* parsed = static_cast<const ParsedEntry*>(entry.parsed.get());
@@ -109,7 +133,7 @@ bool Filter::matches(const store::Entry& entry) const {
       for (const auto& [known, value] : parsed->fields) {
         if (known == field) return value;
       }
-      return std::string();
+      return field_of_bytes(entry.value, field);
     });
     if (!hit) return false;
   }
@@ -129,7 +153,7 @@ std::function<std::shared_ptr<const void>(std::string_view key, std::string_view
     const api::Registry& registry) {
   auto kinds = std::make_shared<std::vector<std::pair<std::string, api::KindPtr>>>();
   for (const auto& kind : registry.all()) {
-    if (kind->stored) kinds->emplace_back(key_prefix(kind->group, kind->plural), kind);
+    if (kind->stored && !kind->stored_as) kinds->emplace_back(key_prefix(kind->group, kind->plural), kind);
   }
   return [kinds](std::string_view key, std::string_view value) -> std::shared_ptr<const void> {
     for (const auto& [prefix, kind] : *kinds) {
@@ -137,7 +161,8 @@ std::function<std::shared_ptr<const void>(std::string_view key, std::string_view
       auto object = base::parse_json(value);
       return object ? parse_entry(*kind, *object) : nullptr;
     }
-    return nullptr;
+    auto object = base::parse_json(value);
+    return object ? parse_custom_entry(*object) : nullptr;
   };
 }
 

@@ -30,6 +30,7 @@ std::string key_prefix(std::string_view group, std::string_view plural);
 // apiVersion, kind, metadata first, then the rest in its order.
 std::string encode_object(const base::Value& object);
 std::shared_ptr<const ParsedEntry> parse_entry(const api::Kind& kind, const base::Value& object);
+std::shared_ptr<const ParsedEntry> parse_custom_entry(const base::Value& object);
 
 // The bytes of the object's metadata member, braces included; "" when there is none.
 std::string_view metadata_bytes(std::string_view object);

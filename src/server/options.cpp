@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/convert.hpp"
 #include "api/meta.hpp"
 #include "api/status.hpp"
 #include "base/json.hpp"
@@ -151,9 +152,13 @@ base::Result<IncludeObject> parse_include_object(const net::Query& query) {
       "unrecognized includeObject value: {}: use None, Metadata or Object", base::quote(include))));
 }
 
-base::Result<ListOptions> parse_list_options(const net::Query& query, const api::Kind& kind) {
+base::Result<ListOptions> parse_list_options(const net::Query& query, const Resource& resource) {
   ListOptions options;
-  TRY(options.filter, parse_filter(query, kind));
+  TRY(options.filter, parse_filter(query, *resource.kind));
+  if (resource.is_view()) {
+    options.filter.fields.rename(
+        [&](std::string_view field) { return api::convert_field(*resource.kind, *resource.stored, field); });
+  }
   TRY(auto limit, parse_number(query, "limit"));
   options.limit = limit.value_or(0);
   options.continue_ = std::string(query.get("continue"));

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/value.hpp"
 #include "net/http.hpp"
+#include "server/catalog.hpp"
 #include "server/encoding.hpp"
 
 namespace server {
@@ -30,7 +31,8 @@ struct ListOptions {
   IncludeObject include = IncludeObject::metadata;
 };
 
-base::Result<ListOptions> parse_list_options(const net::Query& query, const api::Kind& kind);
+// Field selectors in the names of the served version come back in those of the stored one.
+base::Result<ListOptions> parse_list_options(const net::Query& query, const Resource& resource);
 base::Result<IncludeObject> parse_include_object(const net::Query& query);
 // "" and absent: nothing. bad_request for what is no revision.
 base::Result<std::optional<int64_t>> parse_resource_version(std::string_view text);

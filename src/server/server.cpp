@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <future>
 
 #include "api/status.hpp"
@@ -10,6 +11,7 @@
 #include "base/strings.hpp"
 #include "server/access.hpp"
 #include "server/core.hpp"
+#include "server/definitions.hpp"
 #include "server/discovery.hpp"
 #include "server/watch.hpp"
 
@@ -170,8 +172,9 @@ void Server::refuse_verb(const ExchangePtr& exchange, const Resource& resource, 
 
 void Server::dispatch_resource(const ExchangePtr& exchange) {
   const auto& route = exchange->route;
-  const Resource* resource = core_->find(route.group, route.version, route.resource);
+  auto resource = core_->find(route.group, route.version, route.resource);
   if (!resource) return exchange->fail(no_such_resource());
+  exchange->resource = resource;
   const auto& kind = *resource->kind;
   // A cluster-scoped kind has no place in a namespace, nor has one object of a namespaced kind a place
   // outside.
@@ -188,6 +191,7 @@ void Server::dispatch_resource(const ExchangePtr& exchange) {
                                             .path = exchange->request.path});
   if (!allowed) return exchange->fail(allowed.error());
   if (kind.group.empty() && kind.kind == "Endpoints") exchange->warn(std::string(kEndpointsWarning));
+  if (!kind.deprecation.empty()) exchange->warn(kind.deprecation);
   if (!route.subresource.empty()) return dispatch_subresource(exchange, *resource, verb);
   if (verb.empty() || !has(kind.verbs, verb) || (verb == "create" && !route.name.empty()) ||
       ((verb == "update" || verb == "patch") && route.name.empty())) {
@@ -195,6 +199,11 @@ void Server::dispatch_resource(const ExchangePtr& exchange) {
   }
   if (kind.namespaced && route.namespace_.empty() && (verb == "create" || verb == "deletecollection")) {
     return refuse_verb(exchange, *resource, verb, {"list", "watch"});
+  }
+  if (resource->closing && verb == "create") {
+    return exchange->fail({base::Reason::method_not_allowed,
+                           "create not allowed while custom resource definition is terminating",
+                           {}});
   }
   dispatch_main(exchange, *resource, verb);
 }
@@ -206,6 +215,7 @@ void Server::dispatch_main(const ExchangePtr& exchange, const Resource& resource
   auto format = negotiate(exchange->request, answering);
   if (!format) return exchange->fail(format.error());
   exchange->format = std::move(*format);
+  if (!resource.kind->stored) return serve_virtual(*core_, exchange, resource, verb);
   if (verb == "get") return serve_get(*core_, exchange, resource);
   if (verb == "list") return serve_list(*core_, exchange, resource);
   if (verb == "watch") return serve_watch(exchange, resource);
@@ -242,6 +252,14 @@ void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& r
     if (verb == "patch") return serve_patch_scale(*core_, exchange, resource);
   } else if (pod && sub == "binding" && verb == "create") {
     return serve_binding(*core_, exchange, resource);
+  } else if (pod && sub == "eviction" && verb == "create") {
+    return serve_eviction(*core_, exchange, resource);
+  } else if (pod && (sub == "resize" || sub == "ephemeralcontainers")) {
+    if (verb == "get") return serve_get(*core_, exchange, resource);
+    if (verb == "update" || verb == "patch") return serve_pod_part(*core_, exchange, resource);
+  } else if (sub == "approval") {
+    if (verb == "get") return serve_get(*core_, exchange, resource);
+    if (verb == "update" || verb == "patch") return serve_approval(*core_, exchange, resource);
   } else if (finalize && verb == "update") {
     return serve_finalize(*core_, exchange, resource);
   }
@@ -251,7 +269,7 @@ void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& r
 void Server::serve_watch(const ExchangePtr& exchange, const Resource& resource) {
   auto& query = exchange->request.query;
   if (!query_flag(query, "watch")) query.add("watch", "true");
-  auto options = parse_list_options(query, *resource.kind);
+  auto options = parse_list_options(query, resource);
   if (!options) return exchange->fail(options.error());
   const auto& name = exchange->route.name;
   if (!name.empty()) {
@@ -267,6 +285,7 @@ void Server::serve_watch(const ExchangePtr& exchange, const Resource& resource) 
 }
 
 Server::~Server() {
+  core_->definitions.reset();
   core_->watches.reset();
   // Writes on their way still refer to the core: the last of them must be answered first.
   auto promise = std::make_shared<std::promise<void>>();
@@ -278,27 +297,10 @@ Server::~Server() {
 
 }  // namespace
 
-std::string Resource::key(std::string_view namespace_, std::string_view name) const {
-  return prefix_of(kind->namespaced ? namespace_ : std::string_view()) + std::string(name);
-}
-
-std::string Resource::prefix_of(std::string_view namespace_) const {
-  if (namespace_.empty()) return prefix;
-  return fmt::format("{}{}/", prefix, namespace_);
-}
-
 Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& k, NodeConnector n,
            Allocators a)
-    : config(std::move(c)), registry(r), store(s), clock(k), nodes(std::move(n)), allocators(std::move(a)) {
-  for (const auto& kind : registry.all()) {
-    if (!kind->stored) continue;
-    Resource resource;
-    resource.kind = kind;
-    resource.prefix = key_prefix(kind->group, kind->plural);
-    resource.qualified = kind->group.empty() ? kind->plural : kind->plural + "." + kind->group;
-    resource.strategy = &strategies.of(*kind);
-    resources.emplace(fmt::format("{}/{}/{}", kind->group, kind->version, kind->plural), std::move(resource));
-  }
+    : config(std::move(c)), builtin(r), store(s), clock(k), nodes(std::move(n)), allocators(std::move(a)) {
+  set_catalog(std::make_shared<const Catalog>(builtin, strategies));
   documents = std::make_unique<Documents>(*this);
 }
 
@@ -306,14 +308,12 @@ Core::~Core() = default;
 
 bool serves_subresource(const api::Kind& kind, std::string_view sub) {
   if (sub == "status" || sub == "scale") return kind.find_subresource(sub) != nullptr;
+  if (kind.group == "certificates.k8s.io") return sub == "approval";
   if (!kind.group.empty()) return false;
   if (kind.plural == "namespaces") return sub == "finalize";
-  return kind.plural == "pods" && (sub == "binding" || sub == "log" || sub == "exec");
-}
-
-const Resource* Core::find(std::string_view group, std::string_view version, std::string_view plural) const {
-  auto found = resources.find(fmt::format("{}/{}/{}", group, version, plural));
-  return found == resources.end() ? nullptr : &found->second;
+  constexpr std::array<std::string_view, 6> kOfPods = {"binding",  "log",    "exec",
+                                                       "eviction", "resize", "ephemeralcontainers"};
+  return kind.plural == "pods" && std::find(kOfPods.begin(), kOfPods.end(), sub) != kOfPods.end();
 }
 
 base::Result<std::unique_ptr<ApiServer>> ApiServer::make(Config config, const api::Registry& registry,
@@ -324,6 +324,7 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::make(Config config, const ap
                                      std::move(allocators));
   CHECK_OK(create_bootstrap_objects(*core));
   core->watches = std::make_unique<Watches>(*core);
+  TRY(core->definitions, Definitions::make(*core));
   return std::make_unique<Server>(std::move(core));
 }
 

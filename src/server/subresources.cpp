@@ -160,7 +160,7 @@ void serve_get_scale(Core& core, const ExchangePtr& exchange, const Resource& re
   if (!object) return exchange->fail(object.error());
   // A Scale has no columns of its own: the table of a kind without any, Name and Created At, is what kubectl
   // gets.
-  auto kind = core.registry.find_kind("autoscaling/v1", "Scale");
+  auto kind = core.builtin.find_kind("autoscaling/v1", "Scale");
   auto bytes = net::make_chunk(base::write_json(make_scale(*object)));
   if (!kind) return exchange->send_document(200, std::move(bytes));
   RenderStyle style{exchange->format, IncludeObject::metadata, core.clock.now()};
@@ -179,7 +179,7 @@ void serve_update_scale(Core& core, const ExchangePtr& exchange, const Resource&
 void serve_patch_scale(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto options = parse_write_options(exchange->request.query, "PatchOptions");
   if (!options) return exchange->fail(options.error());
-  auto kind = patch_kind_of(*exchange);
+  auto kind = patch_kind_of(*exchange, *resource.kind);
   if (!kind) return exchange->fail(kind.error());
   auto body = read_patch_body(*resource.kind, *exchange);
   if (!body) return exchange->fail(body.error());

@@ -7,6 +7,7 @@
 #include "api/meta.hpp"
 #include "api/status.hpp"
 #include "base/json.hpp"
+#include "server/versions.hpp"
 #include "server/writing.hpp"
 
 namespace server {
@@ -166,7 +167,7 @@ void serve_delete(Core& core, const ExchangePtr& exchange, const Resource& resou
 }
 
 void serve_delete_collection(Core& core, const ExchangePtr& exchange, const Resource& resource) {
-  auto selection = parse_list_options(exchange->request.query, *resource.kind);
+  auto selection = parse_list_options(exchange->request.query, resource);
   if (!selection) return exchange->fail(selection.error());
   auto options = read_delete_options(core, *exchange);
   if (!options) return exchange->fail(options.error());
@@ -183,9 +184,11 @@ void serve_delete_collection(Core& core, const ExchangePtr& exchange, const Reso
   }
   auto finish = [&core, exchange, progress, &resource, revision = listing.revision] {
     if (exchange->answered()) return;
+    auto entries = served_entries(resource, progress->entries);
+    if (!entries) return exchange->fail(entries.error());
     RenderStyle style{exchange->format, IncludeObject::metadata, core.clock.now()};
     exchange->send(200, exchange->format.content_type(),
-                   render_list(*resource.kind, style, {revision, "", std::nullopt}, progress->entries));
+                   render_list(*resource.kind, style, {revision, "", std::nullopt}, *entries));
   };
   if (progress->entries.empty()) return finish();
   progress->open = progress->entries.size();

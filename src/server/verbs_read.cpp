@@ -6,6 +6,7 @@
 
 #include "api/status.hpp"
 #include "server/core.hpp"
+#include "server/versions.hpp"
 
 namespace server {
 
@@ -100,13 +101,14 @@ void serve_get(Core& core, const ExchangePtr& exchange, const Resource& resource
   if (wanted->value_or(0) > current) return exchange->fail(too_large_revision(**wanted, current));
   auto entry = core.store.get(resource.key(exchange->route.namespace_, exchange->route.name));
   if (!entry) return exchange->fail(api::not_found(resource.qualified, exchange->route.name));
+  auto bytes = served_bytes(resource, value_chunk(entry));
+  if (!bytes) return exchange->fail(bytes.error());
   RenderStyle style{exchange->format, *include, core.clock.now()};
-  exchange->send(200, exchange->format.content_type(),
-                 render_object(*resource.kind, style, value_chunk(entry)));
+  exchange->send(200, exchange->format.content_type(), render_object(*resource.kind, style, std::move(*bytes)));
 }
 
 void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resource) {
-  auto options = parse_list_options(exchange->request.query, *resource.kind);
+  auto options = parse_list_options(exchange->request.query, resource);
   if (!options) return exchange->fail(options.error());
   std::string prefix = resource.prefix_of(exchange->route.namespace_);
   // A list of one name looks at the keys of that name alone.
@@ -117,9 +119,10 @@ void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resourc
   if (!page) return exchange->fail(page.error());
   ListMeta meta;
   meta.revision = page->listing.revision;
-  auto entries = take_page(*page, *options, prefix, meta);
+  auto entries = served_entries(resource, take_page(*page, *options, prefix, meta));
+  if (!entries) return exchange->fail(entries.error());
   RenderStyle style{exchange->format, options->include, core.clock.now()};
-  exchange->send(200, exchange->format.content_type(), render_list(*resource.kind, style, meta, entries));
+  exchange->send(200, exchange->format.content_type(), render_list(*resource.kind, style, meta, *entries));
 }
 
 }  // namespace server

@@ -7,6 +7,7 @@
 #include "api/status.hpp"
 #include "api/strategic.hpp"
 #include "base/strings.hpp"
+#include "server/versions.hpp"
 #include "server/writing.hpp"
 
 namespace server {
@@ -55,16 +56,16 @@ bool is_status_part(const Exchange& exchange) { return exchange.route.subresourc
 
 }  // namespace
 
-base::Result<PatchKind> patch_kind_of(const Exchange& exchange) {
+base::Result<PatchKind> patch_kind_of(const Exchange& exchange, const api::Kind& target) {
   auto type = exchange.request.headers.get("Content-Type");
   type = base::trim(type.substr(0, type.find(';')));
   if (type == "application/json-patch+json") return PatchKind::json;
   if (type == "application/merge-patch+json") return PatchKind::merge;
-  if (type == "application/strategic-merge-patch+json") return PatchKind::strategic;
+  if (type == "application/strategic-merge-patch+json" && !target.custom) return PatchKind::strategic;
   return base::fail(base::Reason::unsupported_media_type,
-                    "the body of the request was in an unknown format - accepted media types include: "
-                    "application/json-patch+json, application/merge-patch+json, "
-                    "application/strategic-merge-patch+json");
+                    fmt::format("the body of the request was in an unknown format - accepted media types include: "
+                                "application/json-patch+json, application/merge-patch+json{}",
+                                target.custom ? "" : ", application/strategic-merge-patch+json"));
 }
 
 base::Result<void> check_patch(PatchKind kind, const base::Value& patch) {
@@ -106,8 +107,9 @@ void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resou
   if (!prepared) return exchange->fail(prepared.error());
   auto object = std::make_shared<base::Value>(std::move(prepared->second));
   submit_write(core, exchange, resource, prepared->first.dry_run,
-               [object, space = exchange->route.namespace_](Writing& writing) {
-                 return create_object(writing, space, std::move(*object));
+               [object, space = exchange->route.namespace_](Writing& writing) -> base::Result<Answer> {
+                 TRY(auto stored, to_stored(writing.resource, std::move(*object)));
+                 return create_object(writing, space, std::move(stored));
                });
 }
 
@@ -125,6 +127,7 @@ void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resou
   auto fresh = std::make_shared<base::Value>(std::move(prepared->second));
   submit_write(core, exchange, resource, prepared->first.dry_run,
                [fresh, route = exchange->route](Writing& writing) -> base::Result<Answer> {
+                 TRY(*fresh, to_stored(writing.resource, std::move(*fresh)));
                  std::string key = writing.resource.key(route.namespace_, route.name);
                  if (route.subresource.empty() && writing.resource.strategy->allows_create_on_update() &&
                      !writing.context.txn.get(key) && api::resource_version_of(*fresh).empty() &&
@@ -145,7 +148,7 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
     base::Value patch;
   };
   auto prepared = [&]() -> base::Result<Prepared> {
-    TRY(auto kind, patch_kind_of(*exchange));
+    TRY(auto kind, patch_kind_of(*exchange, *resource.kind));
     TRY(auto options, parse_write_options(exchange->request.query, "PatchOptions"));
     TRY(auto patch, read_patch_body(*resource.kind, *exchange));
     CHECK_OK(check_patch(kind, patch));
@@ -160,10 +163,12 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
         const auto& kind = *writing.resource.kind;
         TRY(auto entry, current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
         TRY(auto old, parse_stored(*entry));
-        TRY(auto patched, apply_patch(shared->kind, old, shared->patch, kind.schema.get()));
+        TRY(auto served, to_served(writing.resource, old));
+        TRY(auto patched, apply_patch(shared->kind, served, shared->patch, kind.schema.get()));
         TRY(auto fresh, read_object(writing.core, kind, {std::move(patched), {}}, shared->options.validation,
                                     writing.context.warnings));
         CHECK_OK(match_url(*exchange, kind, fresh, true));
+        TRY(fresh, to_stored(writing.resource, std::move(fresh)));
         CHECK_OK(check_preconditions(writing, *entry, old, fresh));
         return replace_object(writing, entry, old, std::move(fresh),
                               is_status_part(*exchange) ? "status" : "");

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "server/versions.hpp"
 
 namespace server {
 
@@ -83,10 +84,10 @@ void EventBytes::clear() { *slots_.lock() = {}; }
 // One client's watch. Its mutex covers what is written, so that bookmarks and events keep their order.
 class Watches::Watcher {
  public:
-  Watcher(Watches& owner, const Resource& resource, const ListOptions& options, RenderStyle style,
+  Watcher(Watches& owner, ResourcePtr resource, const ListOptions& options, RenderStyle style,
           std::shared_ptr<net::BodyStream> stream)
       : owner_(owner),
-        resource_(resource),
+        resource_(std::move(resource)),
         options_(options),
         style_(std::move(style)),
         stream_(std::move(stream)) {}
@@ -101,9 +102,10 @@ class Watches::Watcher {
 
   void write_initial(std::span<const store::EntryPtr> entries, int64_t revision) {
     std::string batch;
-    for (const auto& entry : entries) {
-      if (!options_.filter.matches(*entry)) continue;
-      batch += event_line("ADDED", shape_for_event(*resource_.kind, style_, entry->value, take_columns()));
+    for (const auto& stored : entries) {
+      if (!options_.filter.matches(*stored)) continue;
+      auto entry = served(stored);
+      batch += event_line("ADDED", shape_for_event(*resource_->kind, style_, entry->value, take_columns()));
       if (batch.size() >= kBatchBytes) write(net::make_chunk(std::exchange(batch, {})));
     }
     reached_ = revision;
@@ -113,7 +115,7 @@ class Watches::Watcher {
 
   void write_bookmark(std::string_view annotations = {}) {
     write(net::make_chunk(
-        event_line("BOOKMARK", make_bookmark_object(*resource_.kind, style_, reached_, annotations))));
+        event_line("BOOKMARK", make_bookmark_object(*resource_->kind, style_, reached_, annotations))));
   }
   void write_error(const base::Error& error) { write(net::make_chunk(error_line(error))); }
 
@@ -133,19 +135,27 @@ class Watches::Watcher {
     return style_.format.shape == Format::Shape::table && std::exchange(columns_due_, false);
   }
 
+  // An object that cannot be converted goes out as it is stored: a watch must not leave it out.
+  store::EntryPtr served(const store::EntryPtr& entry) const {
+    auto converted = served_entry(*resource_, entry);
+    if (converted) return *converted;
+    base::log_error("server", "a watched object cannot be converted: {}", converted.error().message);
+    return entry;
+  }
+
   void write_event(const store::Event& event) {
     const auto& filter = options_.filter;
     bool is = !event.erased && filter.matches(*event.current);
     bool was = event.previous && filter.matches(*event.previous);
     if (!is && !was) return;
     auto type = !is ? EventBytes::Type::deleted : was ? EventBytes::Type::modified : EventBytes::Type::added;
-    const auto& entry = is || event.erased ? event.current : event.previous;
+    auto entry = served(is || event.erased ? event.current : event.previous);
     if (style_.format.shape == Format::Shape::table) {
       std::string object = with_revision(*entry, event.revision());
       write(net::make_chunk(
-          event_line(type_name(type), shape_for_event(*resource_.kind, style_, object, take_columns()))));
+          event_line(type_name(type), shape_for_event(*resource_->kind, style_, object, take_columns()))));
     } else {
-      write(owner_.bytes_.get(type, *resource_.kind, style_, entry, event.revision()));
+      write(owner_.bytes_.get(type, *resource_->kind, style_, entry, event.revision()));
     }
   }
 
@@ -157,7 +167,7 @@ class Watches::Watcher {
   }
 
   Watches& owner_;
-  const Resource& resource_;
+  ResourcePtr resource_;
   ListOptions options_;
   RenderStyle style_;
   std::shared_ptr<net::BodyStream> stream_;
@@ -197,7 +207,7 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
   }
   RenderStyle style{exchange->format, options.include, core_.clock.now()};
   auto stream = exchange->stream(200, "application/json");
-  auto watcher = std::make_shared<Watcher>(*this, resource, options, style, stream);
+  auto watcher = std::make_shared<Watcher>(*this, exchange->resource, options, style, stream);
   auto now = core_.clock.steady_now();
   int64_t timeout = options.timeout_seconds.value_or(0);
   if (timeout <= 0) timeout = kMinTimeout + static_cast<int64_t>(base::random_u64() % kMinTimeout);

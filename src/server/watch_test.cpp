@@ -172,8 +172,9 @@ class Housekeeping : public Watching {
     auto exchange =
         std::make_shared<Exchange>(make_request("GET", config_maps_ + std::string(query), "", {}), recorder);
     exchange->route = parse_route(exchange->request.path);
-    const auto* resource = core_->find("", "v1", "configmaps");
-    auto options = parse_list_options(exchange->request.query, *resource->kind);
+    auto resource = core_->find("", "v1", "configmaps");
+    exchange->resource = resource;
+    auto options = parse_list_options(exchange->request.query, *resource);
     EXPECT_TRUE(options);
     core_->watches->start(exchange, *resource, *options);
     return recorder;

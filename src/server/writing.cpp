@@ -9,6 +9,7 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
+#include "server/versions.hpp"
 
 namespace server {
 
@@ -37,7 +38,7 @@ base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
   Writing writing{
       core,
       *pending.resource,
-      {txn, *pending.resource->kind, core.clock.now(), pending.dry_run, allocations, pending.warnings}};
+      {txn, *pending.resource->stored, core.clock.now(), pending.dry_run, allocations, pending.warnings, core.builtin}};
   base::Result<Answer> result = std::unexpected(internal("the request was not decided"));
   try {
     result = pending.decide(writing);
@@ -73,10 +74,12 @@ void answer(Core& core, Pending& pending, base::Result<store::Revision> revision
     exchange.send_document(pending.answer.status, std::move(bytes));
     return;
   }
+  auto served = served_bytes(*pending.resource, std::move(bytes));
+  if (!served) return exchange.fail(served.error());
   auto include = parse_include_object(exchange.request.query);
   RenderStyle style{exchange.format, include.value_or(IncludeObject::metadata), core.clock.now()};
   exchange.send(pending.answer.status, exchange.format.content_type(),
-                render_object(*pending.resource->kind, style, std::move(bytes)));
+                render_object(*pending.resource->kind, style, std::move(*served)));
 }
 
 void submit_pending(Core& core, std::shared_ptr<Pending> pending) {
@@ -93,7 +96,7 @@ void submit_pending(Core& core, std::shared_ptr<Pending> pending) {
 
 // As the admission plugin NamespaceLifecycle.
 base::Result<void> check_namespace(Writing& writing, std::string_view namespace_, std::string_view name) {
-  const Resource* namespaces = writing.core.find("", "v1", "namespaces");
+  auto namespaces = writing.core.find("", "v1", "namespaces");
   if (!namespaces) return {};
   auto entry = writing.context.txn.get(namespaces->key("", namespace_));
   if (!entry) return std::unexpected(api::not_found("namespaces", namespace_));
@@ -198,9 +201,9 @@ base::Result<void> check_preconditions(const Writing& writing, const store::Entr
 std::string put_object(Writing& writing, std::string_view key, base::Value object) {
   if (writing.context.dry_run) return encode_object(object);
   api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
-  if (writing.resource.kind->schema) api::order_members(*writing.resource.kind->schema, object);
+  if (writing.resource.stored->schema) api::order_members(*writing.resource.stored->schema, object);
   std::string bytes = encode_object(object);
-  auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.kind, object));
+  auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.stored, object));
   parsed->touched_seconds =
       std::chrono::duration_cast<std::chrono::seconds>(writing.context.now.time_since_epoch()).count();
   writing.context.txn.put(key, bytes, std::move(parsed));
@@ -212,12 +215,12 @@ std::string erase_object(Writing& writing, std::string_view key, base::Value obj
   if (writing.context.dry_run) return encode_object(object);
   api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
   std::string bytes = encode_object(object);
-  writing.context.txn.erase(key, bytes, parse_entry(*writing.resource.kind, object));
+  writing.context.txn.erase(key, bytes, parse_entry(*writing.resource.stored, object));
   return bytes;
 }
 
 base::Result<Answer> create_object(Writing& writing, std::string_view namespace_, base::Value object) {
-  const auto& kind = *writing.resource.kind;
+  const auto& kind = *writing.resource.stored;
   const auto& strategy = *writing.resource.strategy;
   drop_unkept_metadata(object);
   if (kind.namespaced) {
@@ -250,7 +253,7 @@ base::Result<Answer> create_object(Writing& writing, std::string_view namespace_
 
 base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& entry, const base::Value& old,
                                     base::Value fresh, std::string_view subresource) {
-  const auto& kind = *writing.resource.kind;
+  const auto& kind = *writing.resource.stored;
   const auto& strategy = *writing.resource.strategy;
   drop_unkept_metadata(fresh);
   api::set_type(fresh, kind);

@@ -54,8 +54,8 @@ std::string erase_object(Writing& writing, std::string_view key, base::Value obj
 
 // --- Patches (verbs_write.cpp).
 enum class PatchKind { json, merge, strategic };
-// unsupported_media_type, with the types that are supported.
-base::Result<PatchKind> patch_kind_of(const Exchange& exchange);
+// unsupported_media_type, with the types that objects of `target` take.
+base::Result<PatchKind> patch_kind_of(const Exchange& exchange, const api::Kind& target);
 // What an outsized or malformed patch is told before anything is looked up.
 base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
 

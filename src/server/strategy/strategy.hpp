@@ -27,6 +27,7 @@ struct WriteContext {
   bool dry_run = false;
   Allocators::Journal& allocations;
   std::vector<std::string>& warnings;
+  const api::Registry& builtin;
 };
 
 class Strategy {
@@ -67,6 +68,9 @@ class Strategy {
 
 // What kinds without a line in the table get.
 std::unique_ptr<Strategy> make_default_strategy();
+// CustomResourceDefinitions, and the objects of their kinds.
+std::unique_ptr<Strategy> make_definition_strategy();
+std::unique_ptr<Strategy> make_custom_strategy();
 std::unique_ptr<Strategy> make_service_strategy();
 std::unique_ptr<Strategy> make_pod_strategy();
 std::unique_ptr<Strategy> make_namespace_strategy();
@@ -81,6 +85,7 @@ class Strategies {
   Strategies();
   void add(std::string_view group, std::string_view plural, std::unique_ptr<Strategy> strategy);
   const Strategy& of(const api::Kind& kind) const;
+  const Strategy& custom() const { return *custom_; }
 
  private:
   struct Row {
@@ -90,6 +95,7 @@ class Strategies {
   };
   std::vector<Row> rows_;
   std::unique_ptr<Strategy> default_;
+  std::unique_ptr<Strategy> custom_;
 };
 
 // Beyond those above: one list per file, added by the constructor.

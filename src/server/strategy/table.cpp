@@ -2,7 +2,7 @@
 
 namespace server {
 
-Strategies::Strategies() : default_(make_default_strategy()) {
+Strategies::Strategies() : default_(make_default_strategy()), custom_(make_custom_strategy()) {
   // clang-format off
   add("",                    "services",               make_service_strategy());
   add("",                    "pods",                   make_pod_strategy());
@@ -10,6 +10,7 @@ Strategies::Strategies() : default_(make_default_strategy()) {
   add("",                    "nodes",                  make_node_strategy());
   add("",                    "replicationcontrollers", make_replication_controller_strategy());
   add("discovery.k8s.io",    "endpointslices",         make_endpointslice_strategy());
+  add("apiextensions.k8s.io", "customresourcedefinitions", make_definition_strategy());
   //                                                              create by PUT, DELETE answers the object
   add("",                    "endpoints",              make_plain_strategy(true,  false));
   add("",                    "events",                 make_plain_strategy(true,  false));
