@@ -65,6 +65,7 @@ class Contract : public testing::TestWithParam<Kind> {
   }
 
   std::filesystem::path folder_;
+  sys::FakeClock clock_;
   std::unique_ptr<Store> store_;
 };
 
@@ -227,6 +228,41 @@ TEST_P(Contract, the_window_is_bounded_and_older_revisions_expire) {
   EXPECT_EQ(store_->watch("", 6, [](auto) {}).error().reason, Reason::expired);
   EXPECT_TRUE(store_->watch("", 7, [](auto) {}));
   EXPECT_EQ(store_->watch("", 11, [](auto) {}).error().reason, Reason::timeout);
+}
+
+TEST_P(Contract, young_history_stays_though_it_is_much) {
+  open({.window_events = 3, .window_age = std::chrono::minutes(5), .clock = &clock_});
+  for (int i = 1; i <= 10; ++i) put("k", std::to_string(i));
+  EXPECT_EQ(store_->compacted(), 0);
+  EXPECT_THAT(texts(store_->list_at("", 1).value().entries), ElementsAre("k=1"));
+  clock_.advance(std::chrono::minutes(4));
+  for (int i = 11; i <= 20; ++i) put("k", std::to_string(i));
+  EXPECT_EQ(store_->compacted(), 0);
+  clock_.advance(std::chrono::minutes(1));
+  put("k", "21");  // the first ten are old, and enough is there without them
+  EXPECT_EQ(store_->compacted(), 10);
+  clock_.advance(std::chrono::hours(1));
+  put("k", "22");  // old, but not more than three
+  EXPECT_EQ(store_->compacted(), 19);
+  clock_.advance(std::chrono::hours(1));
+  flush();
+  flush();
+  EXPECT_EQ(store_->compacted(), 19);
+  put("k", "23");
+  EXPECT_EQ(store_->compacted(), 20);
+}
+
+TEST_P(Contract, history_has_a_bound_in_bytes_that_grows_with_what_lives) {
+  open({.window_events = 1000, .window_age = std::chrono::hours(1), .window_bytes = 100'000, .clock = &clock_});
+  std::string value(10'000, 'v');
+  for (int i = 1; i <= 30; ++i) put("k", value);
+  EXPECT_GE(store_->compacted(), 30 - 10);
+  EXPECT_LE(store_->compacted(), 30 - 8);
+  for (int i = 1; i <= 40; ++i) put("live" + std::to_string(i), value);
+  auto before = store_->compacted();
+  for (int i = 1; i <= 10; ++i) put("live1", value);
+  EXPECT_LE(store_->compacted(), before + 11);
+  EXPECT_TRUE(store_->list_at("", store_->revision() - 30));
 }
 
 TEST_P(Contract, a_transaction_leaves_the_window_as_a_whole) {

@@ -14,6 +14,8 @@ constexpr size_t kGroupJobs = 512;
 constexpr size_t kGroupBytes = 8u << 20;
 // Under a load without pauses the journal is tidied after this many groups.
 constexpr int kGroupsPerTidy = 16;
+// When only history that gets old is left to do, the writer looks for it this often at most.
+constexpr std::chrono::seconds kTrimPause{1};
 
 class Registration final : public Watch {
  public:
@@ -43,8 +45,9 @@ base::Result<std::unique_ptr<Store>> Engine::make(std::unique_ptr<Journal> journ
 
 Engine::Engine(std::unique_ptr<Journal> journal, Options options, Image image)
     : options_(std::move(options)),
+      clock_(options_.clock ? *options_.clock : system_clock_),
       journal_(std::move(journal)),
-      state_(std::move(image), options_.window_events),
+      state_(std::move(image), options_, clock_.steady_now()),
       writer_([this] { run_writer(); }) {}
 
 Engine::~Engine() { close(); }
@@ -84,29 +87,54 @@ void Engine::close() {
   if (writer_.joinable()) writer_.join();
 }
 
+base::Result<void> Engine::healthy() const {
+  auto trouble = trouble_.lock();
+  if (*trouble) return std::unexpected(**trouble);
+  return {};
+}
+
+void Engine::note_health() {
+  auto health = journal_->health();
+  auto trouble = trouble_.lock();
+  if (health)
+    trouble->reset();
+  else
+    *trouble = std::move(health).error();
+}
+
+bool Engine::take_jobs(std::vector<Job>& jobs, bool untidy) {
+  auto queue = queue_.lock();
+  auto due = [&] { return queue->closed || !queue->jobs.empty(); };
+  if (!untidy) {
+    if (auto next = state_.next_trim())
+      wake_.wait_for(queue.native(), std::max<std::chrono::nanoseconds>(*next - clock_.steady_now(), kTrimPause), due);
+    else
+      wake_.wait(queue.native(), due);
+  }
+  if (queue->jobs.size() <= kGroupJobs) {
+    jobs.swap(queue->jobs);
+  } else {
+    auto end = queue->jobs.begin() + kGroupJobs;
+    jobs.assign(std::make_move_iterator(queue->jobs.begin()), std::make_move_iterator(end));
+    queue->jobs.erase(queue->jobs.begin(), end);
+  }
+  return !jobs.empty() || !queue->closed;
+}
+
 void Engine::run_writer() {
   int groups = 0;
   bool untidy = true;
-  while (true) {
-    std::vector<Job> jobs;
-    {
-      auto queue = queue_.lock();
-      if (!untidy) wake_.wait(queue.native(), [&] { return queue->closed || !queue->jobs.empty(); });
-      if (queue->jobs.size() <= kGroupJobs) {
-        jobs.swap(queue->jobs);
-      } else {
-        auto end = queue->jobs.begin() + kGroupJobs;
-        jobs.assign(std::make_move_iterator(queue->jobs.begin()), std::make_move_iterator(end));
-        queue->jobs.erase(queue->jobs.begin(), end);
-      }
-      if (jobs.empty() && queue->closed) break;
-    }
-    if (!jobs.empty()) {
-      run_group(std::move(jobs));
+  std::vector<Job> jobs;
+  while (take_jobs(jobs, untidy)) {
+    bool busy = !jobs.empty();
+    if (busy) run_group(std::exchange(jobs, {}));
+    bool more = state_.trim(clock_.steady_now());
+    if (busy) {
       untidy = true;
       if (++groups % kGroupsPerTidy != 0) continue;
     }
-    if (untidy) untidy = doubtful_.empty() && journal_->tidy(state_.compacted());
+    untidy = (doubtful_.empty() && journal_->tidy(state_.compacted())) || more;
+    note_health();
   }
   journal_.reset();
 }
@@ -132,6 +160,7 @@ void Engine::run_group(std::vector<Job> jobs) {
       outcome = journal_->append(overlay.events());
       if (outcome.fate == Fate::written) publish(overlay.events());
       if (outcome.fate == Fate::unknown) doubtful_ = overlay.events();
+      note_health();
     }
     for (auto& answer : answers) {
       bool failed = answer.depends && outcome.fate != Fate::written;
@@ -147,6 +176,7 @@ void Engine::run_group(std::vector<Job> jobs) {
 
 bool Engine::settle_doubt(std::vector<Job>& jobs) {
   auto outcome = journal_->resolve(state_.writer_revision());
+  note_health();
   if (outcome.fate == Fate::unknown) {
     for (auto& job : jobs) job.done(std::unexpected(outcome.error));
     return false;
@@ -159,7 +189,7 @@ bool Engine::settle_doubt(std::vector<Job>& jobs) {
 void Engine::publish(std::span<const Event> events) {
   Revision reached = events.back().revision();
   Watchers::List watchers;
-  state_.publish(events, reached, [&] { watchers = watchers_->list(); });
+  state_.publish(events, reached, clock_.steady_now(), [&] { watchers = watchers_->list(); });
   deliver(watchers, events, reached);
 }
 

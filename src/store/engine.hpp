@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -32,6 +33,7 @@ class Engine final : public Store {
   }
   base::Result<std::unique_ptr<Watch>> watch(std::string_view prefix, Revision after, OnEvents on_events,
                                              OnProgress on_progress) override;
+  base::Result<void> healthy() const override;
   void close() override;
 
  private:
@@ -45,16 +47,22 @@ class Engine final : public Store {
   };
 
   void run_writer();
+  // Waits for jobs, or until history gets old. False: closed, and no job is left.
+  bool take_jobs(std::vector<Job>& jobs, bool untidy);
   void run_group(std::vector<Job> jobs);
   // Settles an append whose fate was unknown. False: still unknown, and every job has been answered so.
   bool settle_doubt(std::vector<Job>& jobs);
   void publish(std::span<const Event> events);
+  void note_health();
 
   Options options_;
+  sys::SystemClock system_clock_;
+  const sys::Clock& clock_;
   std::unique_ptr<Journal> journal_;
   State state_;
   std::shared_ptr<Watchers> watchers_ = std::make_shared<Watchers>();
   std::vector<Event> doubtful_;  // writer only: appended, fate unknown
+  base::Guarded<std::optional<base::Error>> trouble_;
   base::Guarded<Queue> queue_;
   std::condition_variable wake_;
   std::mutex closing_;

@@ -14,7 +14,7 @@ namespace store {
 // What became of a group of events that was handed to the journal.
 enum class Fate {
   written,  // durable
-  refused,  // surely not written; `error` says why; later groups may be tried
+  refused,  // not written, as far as anybody will see before a restart; `error` says why
   unknown,  // the disk failed in the middle; ask resolve() before anything else is appended
 };
 struct Outcome {
@@ -40,6 +40,8 @@ class Journal {
   virtual Outcome resolve(Revision expected) = 0;
   // A little housekeeping: forgets history at and below `compacted`. True when there is more to do.
   virtual bool tidy(Revision compacted) = 0;
+  // An error when the last append did not work, or none ever will again.
+  virtual base::Result<void> health() const = 0;
 };
 
 }  // namespace store

@@ -38,15 +38,31 @@ base::Result<void> check_revision(Revision asked, Revision compacted, Revision c
   return {};
 }
 
+// What an entry costs beside its text: the entry itself, its node, and what the owner derived from it.
+constexpr size_t kEntryBytes = 400;
+// How many events one idle step lets go: readers wait while they are taken out.
+constexpr size_t kTrimEvents = 1000;
+
+size_t size_of(const Entry& entry) { return entry.key.size() + entry.value.size() + kEntryBytes; }
+
 }  // namespace
 
-State::State(Image image, size_t window_events)
-    : window_(std::move(image.window)),
-      window_events_(window_events),
+// The time of what was written before a restart is not known: it counts as new.
+State::State(Image image, const Options& options, Time now)
+    : window_events_(options.window_events),
+      window_age_(options.window_age),
+      window_cap_(options.window_bytes),
       revision_(image.revision),
       compacted_(image.compacted) {
-  for (auto& entry : image.entries) slots_.emplace_hint(slots_.end(), Slot{std::move(entry)});
-  trim();
+  for (auto& entry : image.entries) {
+    live_bytes_ += size_of(*entry);
+    slots_.emplace_hint(slots_.end(), Slot{std::move(entry)});
+  }
+  for (auto& event : image.window) {
+    window_bytes_ += size_of(*event.current);
+    window_.push_back({std::move(event), now});
+  }
+  take_old(now, SIZE_MAX);
 }
 
 Revision State::revision() const {
@@ -81,8 +97,8 @@ base::Result<Listing> State::list_at(std::string_view prefix, Revision revision)
   CHECK_OK(check_revision(revision, compacted_, revision_));
   // Undo, newest first: the oldest event of a key after `revision` says last what the key was before.
   std::map<std::string_view, const EntryPtr*> before;
-  for (auto it = window_.rbegin(); it != window_.rend() && it->revision() > revision; ++it)
-    if (it->current->key.starts_with(prefix)) before[it->current->key] = &it->previous;
+  for (auto it = window_.rbegin(); it != window_.rend() && it->event.revision() > revision; ++it)
+    if (it->event.current->key.starts_with(prefix)) before[it->event.current->key] = &it->event.previous;
 
   auto slot = slots_.lower_bound(prefix);
   auto more = [&] { return slot != slots_.end() && slot->entry->key.starts_with(prefix); };
@@ -101,23 +117,26 @@ base::Result<std::vector<Event>> State::replay(std::string_view prefix, Revision
   CHECK_OK(check_revision(after, compacted_, revision_));
   std::vector<Event> events;
   auto it = std::upper_bound(window_.begin(), window_.end(), after,
-                             [](Revision r, const Event& event) { return r < event.revision(); });
+                             [](Revision r, const Past& past) { return r < past.event.revision(); });
   for (; it != window_.end(); ++it)
-    if (it->current->key.starts_with(prefix)) events.push_back(*it);
+    if (it->event.current->key.starts_with(prefix)) events.push_back(it->event);
   then(revision_);
   return events;
 }
 
-void State::publish(std::span<const Event> events, Revision revision, const std::function<void()>& then) {
+void State::publish(std::span<const Event> events, Revision revision, Time now, const std::function<void()>& then) {
+  std::vector<Past> old;  // let go after the lock
   std::lock_guard lock(mutex_);
-  for (const auto& event : events) apply(event);
+  for (const auto& event : events) apply(event, now);
   revision_ = revision;
-  trim();
+  old = take_old(now, events.size() + kTrimEvents);
   then();
 }
 
-void State::apply(const Event& event) {
+void State::apply(const Event& event, Time at) {
   auto it = slots_.find(event.current->key);
+  if (event.previous) live_bytes_ -= size_of(*event.previous);
+  if (!event.erased) live_bytes_ += size_of(*event.current);
   if (event.erased) {
     if (it != slots_.end()) slots_.erase(it);
   } else if (it != slots_.end()) {
@@ -125,15 +144,41 @@ void State::apply(const Event& event) {
   } else {
     slots_.insert(Slot{event.current});
   }
-  window_.push_back(event);
+  window_bytes_ += size_of(*event.current);
+  window_.push_back({event, at});
+}
+
+bool State::trim(Time now) {
+  if (!too_much(now)) return false;
+  std::vector<Past> old;
+  std::lock_guard lock(mutex_);
+  old = take_old(now, kTrimEvents);
+  return too_much(now);
+}
+
+std::optional<State::Time> State::next_trim() const {
+  if (window_.size() <= window_events_) return std::nullopt;
+  return window_.front().at + window_age_;
+}
+
+bool State::too_much(Time now) const {
+  if (window_.empty()) return false;
+  if (window_bytes_ > std::max(window_cap_, live_bytes_)) return true;
+  return window_.size() > window_events_ && now - window_.front().at >= window_age_;
 }
 
 // A transaction leaves the window as a whole: half of one would be neither before nor after.
-void State::trim() {
-  while (window_.size() > window_events_) {
-    compacted_ = window_.front().revision();
-    while (!window_.empty() && window_.front().revision() == compacted_) window_.pop_front();
+std::vector<State::Past> State::take_old(Time now, size_t most) {
+  std::vector<Past> old;
+  while (old.size() < most && too_much(now)) {
+    compacted_ = window_.front().event.revision();
+    while (!window_.empty() && window_.front().event.revision() == compacted_) {
+      window_bytes_ -= size_of(*window_.front().event.current);
+      old.push_back(std::move(window_.front()));
+      window_.pop_front();
+    }
   }
+  return old;
 }
 
 }  // namespace store

@@ -4,8 +4,10 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <string_view>
@@ -34,7 +36,8 @@ class FairSharedMutex {
 
 class State {
  public:
-  State(Image image, size_t window_events);
+  using Time = std::chrono::steady_clock::time_point;
+  State(Image image, const Options& options, Time now);
 
   Revision revision() const;
   Revision compacted() const;
@@ -47,7 +50,11 @@ class State {
                                           const std::function<void(Revision)>& then) const;
 
   // Writer only: makes the events visible; `then` runs under the exclusive lock, after the change.
-  void publish(std::span<const Event> events, Revision revision, const std::function<void()>& then);
+  void publish(std::span<const Event> events, Revision revision, Time now, const std::function<void()>& then);
+  // Writer only: lets go of history that has become too old, some of it at a time. True when there is more.
+  bool trim(Time now);
+  // Writer only: when trim() has something to do though nothing is written.
+  std::optional<Time> next_trim() const;
 
   // Writer only, without a lock: nobody else changes the set.
   struct Slot {
@@ -64,13 +71,23 @@ class State {
   Revision writer_revision() const { return revision_; }
 
  private:
-  void apply(const Event& event);
-  void trim();
+  struct Past {
+    Event event;
+    Time at;
+  };
+  void apply(const Event& event, Time at);
+  bool too_much(Time now) const;
+  // Takes the oldest transactions out of the window, about `most` events; their memory is given back by the caller.
+  std::vector<Past> take_old(Time now, size_t most);
 
   mutable FairSharedMutex mutex_;
   Slots slots_;
-  std::deque<Event> window_;
+  std::deque<Past> window_;
   size_t window_events_;
+  std::chrono::nanoseconds window_age_;
+  size_t window_cap_;
+  size_t window_bytes_ = 0;  // of what the window holds
+  size_t live_bytes_ = 0;    // of what the slots hold
   Revision revision_ = 0;
   Revision compacted_ = 0;
 };

@@ -3,6 +3,7 @@
 // durable. All methods may be called from any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "sys/clock.hpp"
 
 namespace store {
 
@@ -94,6 +96,10 @@ class Store {
   virtual base::Result<std::unique_ptr<Watch>> watch(std::string_view prefix, Revision after, OnEvents on_events,
                                                      OnProgress on_progress = {}) = 0;
 
+  // An error while writes fail: what is wrong with the disk and what to do. From the last write or housekeeping step on
+  // the disk; nothing is tried.
+  virtual base::Result<void> healthy() const = 0;
+
   // Waits for what was submitted before, then refuses further writes: their Done gets service_unavailable, on the
   // submitting thread. Must not be called from a callback of the store.
   virtual void close() = 0;
@@ -102,8 +108,12 @@ class Store {
 struct Options {
   // Derives Entry::parsed when the writer gave none: at load time. May be empty.
   std::function<std::shared_ptr<const void>(std::string_view key, std::string_view value)> parse;
-  // How much history is kept for watches and exact lists.
+  // How much history is kept for watches and exact lists: this many events, and all that are younger than `window_age`;
+  // but never more bytes than `window_bytes` or the living objects have, whichever is more.
   size_t window_events = 10'000;
+  std::chrono::nanoseconds window_age{0};
+  size_t window_bytes = 32u << 20;
+  const sys::Clock* clock = nullptr;  // null: the kernel's
 };
 
 // store/sqlite: WAL, synchronous=FULL, group commit. `path` is the database file; its folder must exist. A second

@@ -11,6 +11,7 @@ class MemoryJournal final : public Journal {
   Outcome append(std::span<const Event>) override { return {}; }
   Outcome resolve(Revision) override { return {}; }
   bool tidy(Revision) override { return false; }
+  base::Result<void> health() const override { return {}; }
 };
 
 }  // namespace

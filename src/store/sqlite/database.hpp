@@ -35,6 +35,7 @@ class Statement {
   int run();
   int64_t integer(int column) const { return sqlite3_column_int64(raw_.get(), column); }
   std::string_view bytes(int column) const;
+  bool is_null(int column) const { return sqlite3_column_type(raw_.get(), column) == SQLITE_NULL; }
 
  private:
   std::unique_ptr<sqlite3_stmt, StatementEnd> raw_;
@@ -43,6 +44,9 @@ class Statement {
 struct DatabaseEnd {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 };
+
+// An fsync that failed: the kernel may have thrown away what it should have written, and call it clean.
+inline bool is_failed_sync(int code) { return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC; }
 
 class Database {
  public:

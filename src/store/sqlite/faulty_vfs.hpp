@@ -34,6 +34,8 @@ class FaultyDisk {
   std::atomic<int64_t> capacity{INT64_MAX};
   std::atomic<int64_t> syncs{0};
   std::atomic<int64_t> writes{0};
+  // The write or fsync with this number (1 is the next), and all after it, silently do nothing: power is lost then.
+  std::atomic<int64_t> die_at{0};
 
   // From now on nothing reaches the disk, silently: as if the machine had stopped here.
   void stop() { stopped_ = true; }
@@ -57,6 +59,10 @@ class FaultyDisk {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<File>> files;
   bool stopped() const { return stopped_; }
+  bool dies() {
+    if (die_at > 0 && --die_at == 0) stop();
+    return stopped();
+  }
 
  private:
   std::string name_;

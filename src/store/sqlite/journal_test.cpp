@@ -155,8 +155,59 @@ TEST_F(SqliteFile, an_unknown_format_is_refused_and_left_alone) {
   auto opened = open_sqlite(path(), {});
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error().message, HasSubstr("store format 99"));
-  sql("UPDATE meta SET value = 1 WHERE name = 'schema_version'");
+  EXPECT_THAT(opened.error().message, HasSubstr(path()));
+  EXPECT_THAT(opened.error().message, HasSubstr("use the release that wrote it"));
+  sql("UPDATE meta SET value = 2 WHERE name = 'schema_version'");
   reopen();
+}
+
+TEST_F(SqliteFile, format_1_without_sums_is_brought_up_to_date) {
+  reopen();
+  put("a", "1");
+  store_.reset();
+  sql("ALTER TABLE log DROP COLUMN sum; UPDATE meta SET value = 1 WHERE name = 'schema_version'");
+  reopen();
+  EXPECT_EQ(store_->get("a")->value, "1");
+  put("b", "2");
+  reopen();
+  EXPECT_EQ(store_->get("b")->value, "2");
+}
+
+TEST_F(SqliteFile, rows_that_are_not_what_was_written_are_refused) {
+  for (const char* damage : {"UPDATE log SET value = '9' WHERE key = 'a'", "UPDATE log SET revision = 7 WHERE key = 'b'",
+                             "DELETE FROM log WHERE key = 'a'", "DELETE FROM current WHERE key = 'b'",
+                             "UPDATE current SET id = 1 WHERE key = 'b'", "UPDATE current SET key = 'x' WHERE key = 'b'"}) {
+    SCOPED_TRACE(damage);
+    std::filesystem::remove(path());
+    reopen();
+    put("a", "1");
+    put("b", "2");
+    put("c", "3");
+    store_.reset();
+    sql(damage);
+    auto opened = open_sqlite(path(), {});
+    ASSERT_FALSE(opened);
+    EXPECT_THAT(opened.error().message, HasSubstr(path() + " is damaged"));
+    EXPECT_THAT(opened.error().message, HasSubstr("backup"));
+  }
+}
+
+// In the file, not only of free pages in it.
+TEST_F(SqliteFile, the_file_shrinks_when_objects_and_history_are_gone) {
+  reopen(10);
+  std::string value(4000, 'v');
+  for (int i = 0; i < 3000; ++i) submit([&, i](Txn& t) { t.put("k" + std::to_string(i), value, nullptr); });
+  put("end", "");
+  store_.reset();
+  auto full = std::filesystem::file_size(path());
+  EXPECT_GT(full, 12'000'000u);
+  reopen(10);
+  for (int i = 0; i < 3000; ++i) submit([i](Txn& t) { t.erase("k" + std::to_string(i), "", nullptr); });
+  // Housekeeping is done between writes: a few of them give it the time.
+  for (int i = 0; i < 5000 && std::filesystem::file_size(path()) >= full / 4; ++i) put("end", "now");
+  EXPECT_LT(std::filesystem::file_size(path()), full / 4);
+  reopen(10);
+  EXPECT_EQ(store_->list("").entries.size(), 1u);
 }
 
 TEST_F(SqliteFile, a_foreign_database_is_refused) {
