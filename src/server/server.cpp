@@ -87,6 +87,7 @@ class Server final : public ApiServer {
 
 // The root of every request: whatever goes wrong below ends here, not the server.
 void Server::serve(const ExchangePtr& exchange) {
+  exchange->builtin = &core_->builtin;
   try {
     dispatch(exchange);
   } catch (const std::exception& e) {
@@ -212,7 +213,7 @@ void Server::dispatch_main(const ExchangePtr& exchange, const Resource& resource
   auto answering = verb == "watch"                                ? Answering::watch
                    : verb == "list" || verb == "deletecollection" ? Answering::list
                                                                   : Answering::object;
-  auto format = negotiate(exchange->request, answering);
+  auto format = negotiate(exchange->request, answering, protobuf_of(*resource.kind));
   if (!format) return exchange->fail(format.error());
   exchange->format = std::move(*format);
   if (!resource.kind->stored) return serve_virtual(*core_, exchange, resource, verb);
@@ -239,7 +240,8 @@ void Server::dispatch_subresource(const ExchangePtr& exchange, const Resource& r
   if (pod && sub == "log" && verb == "get") return serve_log(*core_, exchange, resource);
   if (pod && sub == "exec" && (verb == "get" || verb == "create"))
     return serve_exec(*core_, exchange, resource);
-  auto format = negotiate(exchange->request, Answering::object);
+  auto format = negotiate(exchange->request, Answering::object,
+                          sub == "scale" ? Protobuf::all : protobuf_of(*resource.kind));
   if (!format) return exchange->fail(format.error());
   exchange->format = std::move(*format);
   if (sub == "status") {

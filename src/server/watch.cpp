@@ -34,21 +34,6 @@ std::string_view type_name(EventBytes::Type type) {
   return "DELETED";
 }
 
-std::string event_line(std::string_view type, std::string_view object) {
-  std::string line;
-  line.reserve(object.size() + 40);
-  line += "{\"type\":\"";
-  line += type;
-  line += "\",\"object\":";
-  line += object;
-  line += "}\n";
-  return line;
-}
-
-std::string error_line(const base::Error& error) {
-  return event_line("ERROR", base::write_json(api::make_status(error)));
-}
-
 // The object with the revision of the event that took it out of a selection.
 std::string with_revision(const store::Entry& entry, int64_t revision) {
   if (entry.modified == revision) return entry.value;
@@ -66,16 +51,18 @@ net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& 
   {
     auto slots = slots_.lock();
     const auto& slot = (*slots)[at];
-    if (slot.entry == entry && slot.type == type && slot.shape == style.format.shape &&
-        slot.meta_version == style.format.meta_version && slot.revision == revision) {
+    if (slot.entry == entry && slot.type == type && slot.encoding == style.format.encoding &&
+        slot.shape == style.format.shape && slot.meta_version == style.format.meta_version &&
+        slot.revision == revision) {
       return slot.bytes;
     }
   }
   auto object = with_revision(*entry, revision);
-  auto bytes = net::make_chunk(event_line(
-      type_name(type),
-      style.format.shape == Format::Shape::plain ? object : shape_for_event(kind, style, object, false)));
-  (*slots_.lock())[at] = {entry, type, style.format.shape, style.format.meta_version, revision, bytes};
+  auto bytes = net::make_chunk(
+      frame_event(style.format, type_name(type),
+                  style.format.verbatim() ? object : shape_for_event(kind, style, object, false)));
+  (*slots_.lock())[at] = {
+      entry, type, style.format.encoding, style.format.shape, style.format.meta_version, revision, bytes};
   return bytes;
 }
 
@@ -95,7 +82,16 @@ class Watches::Watcher {
   void deliver(std::span<const store::Event> events) {
     if (closed_) return;
     style_.now = owner_.core_.clock.now();
-    for (const auto& event : events) write_event(event);
+    try {
+      for (const auto& event : events) write_event(event);
+    } catch (const std::exception& e) {  // an object that cannot be encoded must not end the writer thread
+      base::log_error("server", "a watch of {} is ended: {}", resource_->qualified, e.what());
+      write_error(
+          {base::Reason::internal_error, "Internal error occurred: an event could not be encoded", {}});
+      closed_ = true;
+      owner_.wake();
+      return;
+    }
     reached_ = events.back().revision();
   }
   void reach(int64_t revision) { reached_ = revision; }
@@ -105,7 +101,8 @@ class Watches::Watcher {
     for (const auto& stored : entries) {
       if (!options_.filter.matches(*stored)) continue;
       auto entry = served(stored);
-      batch += event_line("ADDED", shape_for_event(*resource_->kind, style_, entry->value, take_columns()));
+      batch += frame_event(style_.format, "ADDED",
+                           shape_for_event(*resource_->kind, style_, entry->value, take_columns()));
       if (batch.size() >= kBatchBytes) write(net::make_chunk(std::exchange(batch, {})));
     }
     reached_ = revision;
@@ -114,10 +111,14 @@ class Watches::Watcher {
   }
 
   void write_bookmark(std::string_view annotations = {}) {
-    write(net::make_chunk(
-        event_line("BOOKMARK", make_bookmark_object(*resource_->kind, style_, reached_, annotations))));
+    write(net::make_chunk(frame_event(
+        style_.format, "BOOKMARK", make_bookmark_object(*resource_->kind, style_, reached_, annotations))));
   }
-  void write_error(const base::Error& error) { write(net::make_chunk(error_line(error))); }
+  void write_error(const base::Error& error) {
+    auto status = net::make_chunk(base::write_json(api::make_status(error)));
+    write(net::make_chunk(
+        frame_event(style_.format, "ERROR", *encode_document(style_.format, status, &owner_.core_.builtin))));
+  }
 
   // The client is gone, or the watch is over.
   void close() { closed_ = true; }
@@ -152,8 +153,8 @@ class Watches::Watcher {
     auto entry = served(is || event.erased ? event.current : event.previous);
     if (style_.format.shape == Format::Shape::table) {
       std::string object = with_revision(*entry, event.revision());
-      write(net::make_chunk(
-          event_line(type_name(type), shape_for_event(*resource_->kind, style_, object, take_columns()))));
+      write(net::make_chunk(frame_event(style_.format, type_name(type),
+                                        shape_for_event(*resource_->kind, style_, object, take_columns()))));
     } else {
       write(owner_.bytes_.get(type, *resource_->kind, style_, entry, event.revision()));
     }
@@ -206,7 +207,7 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
          {}});
   }
   RenderStyle style{exchange->format, options.include, core_.clock.now()};
-  auto stream = exchange->stream(200, "application/json");
+  auto stream = exchange->stream(200, exchange->format.stream_type());
   auto watcher = std::make_shared<Watcher>(*this, exchange->resource, options, style, stream);
   auto now = core_.clock.steady_now();
   int64_t timeout = options.timeout_seconds.value_or(0);

@@ -33,6 +33,7 @@ class EventBytes {
   struct Slot {
     store::EntryPtr entry;
     Type type = Type::added;
+    Format::Encoding encoding = Format::Encoding::json;
     Format::Shape shape = Format::Shape::plain;
     std::string meta_version;
     int64_t revision = 0;
