@@ -133,6 +133,10 @@ std::vector<FieldError> check_update(const Kind& kind, const Value& fresh, const
     return std::move(out).take();
   }
   if (subresource == "binding") return std::move(out).take();
+  if (subresource == "approval") {
+    rules::check_signing_request_approval(out, fresh, old);
+    return std::move(out).take();
+  }
   if (entry.create != nullptr) entry.create(out, fresh);
   if (entry.update != nullptr) entry.update(out, fresh, old);
   if (kind.schema) rules::check_schema(out, *kind.schema, fresh);
