@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "api/custom/rules.hpp"
+#include "api/meta.hpp"
 #include "api/protobuf.hpp"
+#include "api/status.hpp"
 #include "base/json.hpp"
 #include "base/quantity.hpp"
 #include "base/strings.hpp"
@@ -86,7 +89,7 @@ Value zero_of(const Schema& schema) {
 // One walk over an object along its schema.
 class Checker {
  public:
-  explicit Checker(bool want_unknown) : want_unknown_(want_unknown) {}
+  explicit Checker(bool want_unknown, std::string path = "") : want_unknown_(want_unknown), path_(std::move(path)) {}
 
   Result<Value> check(const Schema& schema, const Value& value) {
     switch (schema.type) {
@@ -114,7 +117,7 @@ class Checker {
       case Schema::Type::micro_time:
         return check_time(schema, value);
       case Schema::Type::any:
-        return value;
+        return schema.items ? check_one_or_many(*schema.items, value) : Result<Value>(value);
     }
     return value;
   }
@@ -215,6 +218,23 @@ class Checker {
       const size_t path_size = path_.size();
       if (want_unknown_) path_ += "[" + std::to_string(out.size()) + "]";
       auto checked = check(*schema.items, item);
+      if (!checked) return checked;
+      path_.resize(path_size);
+      out.push_back(std::move(*checked));
+    }
+    return out;
+  }
+
+  // Objects, also those in a list, follow the schema; anything else stays as it is.
+  Result<Value> check_one_or_many(const Schema& schema, const Value& value) {
+    if (value.is_object()) return check(schema, value);
+    const auto* from = value.if_array();
+    if (!from) return value;
+    base::Array out;
+    for (const Value& item : *from) {
+      const size_t path_size = path_.size();
+      if (want_unknown_) path_ += "[" + std::to_string(out.size()) + "]";
+      auto checked = item.is_object() ? check(schema, item) : Result<Value>(item);
       if (!checked) return checked;
       path_.resize(path_size);
       out.push_back(std::move(*checked));
@@ -365,8 +385,71 @@ Result<void> check_type(const Kind& kind, const Value& parsed, const Registry* r
                   kind.group.empty() ? "core" : kind.group.substr(0, kind.group.find('.')), kind.kind));
 }
 
+// A custom object says itself what it is.
+Result<void> check_custom_type(const Kind& kind, const Value& parsed) {
+  for (const auto& [member, missing] : {std::pair{"kind", "Kind"}, std::pair{"apiVersion", "apiVersion"}}) {
+    const Value& value = parsed[member];
+    if (!value.is_string() && !value.is_null()) {
+      return unrecognized(kind, fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} "
+                                            "into Go struct field .{} of type string",
+                                            found_name(value), member));
+    }
+    if (value.as_string().empty())
+      return base::fail(Reason::bad_request,
+                        fmt::format("Object '{}' is missing in '{}'", missing, base::write_json(parsed)));
+  }
+  if (parsed["apiVersion"].as_string() != kind.api_version()) {
+    return base::fail(
+        Reason::bad_request,
+        fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                    parsed["apiVersion"].as_string(), kind.api_version()));
+  }
+  if (parsed["kind"].as_string() == kind.kind) return {};
+  return std::unexpected(invalid(kind.group, kind.kind, name_of(parsed),
+                                 {invalid_field("kind", parsed["kind"], "must be " + kind.kind)}));
+}
+
+// What is unknown goes; metadata is that of any object. Types are a matter of validation.
+Result<Value> decode_custom(const Kind& kind, const Value& parsed, std::vector<std::string>* unknown) {
+  if (!parsed.is_object()) return unrecognized(kind, "json: cannot unmarshal " + found_name(parsed) + " into an object");
+  CHECK_OK(check_custom_type(kind, parsed));
+  base::Object out;
+  out.append("apiVersion", kind.api_version());
+  out.append("kind", kind.kind);
+  out.append("metadata", base::Object());
+  const auto* metadata = kind.schema->find("metadata");
+  if (!parsed["metadata"].is_null() && metadata) {
+    auto decoded = decode_part(*metadata->schema, parsed["metadata"], "metadata", unknown);
+    if (!decoded) return cannot_be_handled(kind, kind.kind, kind.version, decoded.error().message);
+    out.set("metadata", std::move(*decoded));
+  }
+  for (const auto& [name, value] : parsed.as_object())
+    if (!is_meta_field(name)) out.append(name, value);
+  Value object(std::move(out));
+  auto pruned = prune(*kind.schema, object, true, unknown);
+  if (!pruned) return cannot_be_handled(kind, kind.kind, kind.version, pruned.error().message);
+  prune_nulls(*kind.schema, object);
+  return object;
+}
+
 std::string media_type_of(std::string_view content_type) {
   return base::to_lower(base::trim(content_type.substr(0, content_type.find(';'))));
+}
+
+Result<Value> decode_builtin(const Kind& kind, const Value& parsed, bool want_unknown,
+                             std::vector<std::string>& unknown) {
+  Checker checker(want_unknown);
+  auto object = checker.check(*kind.schema, parsed.is_null() ? Value(base::Object()) : parsed);
+  if (!object) return cannot_be_handled(kind, kind.kind, kind.version, object.error().message);
+  unknown = std::move(checker.unknown);
+  // Upstream's readers expect the type in front.
+  base::Object typed;
+  typed.append("kind", kind.kind);
+  typed.append("apiVersion", kind.api_version());
+  for (auto& [name, value] : object->object()) {
+    if (name != "kind" && name != "apiVersion") typed.append(name, std::move(value));
+  }
+  return Value(std::move(typed));
 }
 
 void order_object(const Schema& schema, base::Object& object) {
@@ -417,26 +500,28 @@ Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_type, s
           (has_protobuf(kind) ? ", application/vnd.kubernetes.protobuf" : ""));
 }
 
+Result<Value> decode_part(const Schema& schema, const Value& value, std::string path,
+                          std::vector<std::string>* unknown) {
+  Checker checker(unknown != nullptr, std::move(path));
+  TRY(Value out, checker.check(schema, value));
+  if (unknown) unknown->insert(unknown->end(), checker.unknown.begin(), checker.unknown.end());
+  return out;
+}
+
 Result<Decoded> decode_object(const Kind& kind, const Value& parsed, std::vector<std::string> duplicate_keys,
                               FieldValidation validation, const Registry* registry) {
-  CHECK_OK(check_type(kind, parsed, registry));
-  Checker checker(validation != FieldValidation::ignore);
-  auto object = checker.check(*kind.schema, parsed.is_null() ? Value(base::Object()) : parsed);
-  if (!object) return cannot_be_handled(kind, kind.kind, kind.version, object.error().message);
-  Decoded out{std::move(*object), {}};
-  // Upstream's readers expect the type in front.
-  base::Object typed;
-  typed.append("kind", kind.kind);
-  typed.append("apiVersion", kind.api_version());
-  for (auto& [name, value] : out.object.object()) {
-    if (name != "kind" && name != "apiVersion") typed.append(name, std::move(value));
+  Decoded out;
+  std::vector<std::string> unknown;
+  if (kind.custom) {
+    TRY(out.object, decode_custom(kind, parsed, validation != FieldValidation::ignore ? &unknown : nullptr));
+  } else {
+    CHECK_OK(check_type(kind, parsed, registry));
+    TRY(out.object, decode_builtin(kind, parsed, validation != FieldValidation::ignore, unknown));
   }
-  out.object = std::move(typed);
   if (validation == FieldValidation::ignore) return out;
   for (const std::string& path : duplicate_keys)
     out.warnings.push_back("duplicate field " + base::quote(path));
-  for (const std::string& path : checker.unknown)
-    out.warnings.push_back("unknown field " + base::quote(path));
+  for (const std::string& path : unknown) out.warnings.push_back("unknown field " + base::quote(path));
   if (out.warnings.size() > kMaxStrictErrors) out.warnings.resize(kMaxStrictErrors);
   if (validation == FieldValidation::warn || out.warnings.empty()) return out;
   return cannot_be_handled(kind, kind.kind, kind.version,

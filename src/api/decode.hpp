@@ -38,9 +38,15 @@ base::Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_t
 // fields are pruned, nulls dropped, members put into the order of the schema. Zero values of fields to which
 // zero means absent are dropped too, as a Go server would. bad_request with upstream's text. With a registry,
 // a kind that nobody serves is told from one that stands at the wrong URL.
+// Objects of custom kinds are only pruned (their metadata is decoded): check_custom finds wrong types later.
 base::Result<Decoded> decode_object(const Kind& kind, const base::Value& parsed,
                                     std::vector<std::string> duplicate_keys, FieldValidation validation,
                                     const Registry* registry = nullptr);
+
+// One part of an object, as decode_object treats all of it: for metadata in objects of custom kinds. `unknown` (may be
+// null) gets the paths of unknown fields, which begin with `path`.
+base::Result<base::Value> decode_part(const Schema& schema, const base::Value& value, std::string path,
+                                      std::vector<std::string>* unknown);
 
 // Both in one: what a create or an update does with its body.
 base::Result<Decoded> decode_body(const Registry& registry, const Kind& kind, std::string_view content_type,

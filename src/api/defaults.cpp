@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/custom/rules.hpp"
 #include "api/decode.hpp"
 #include "api/defaults_kinds.hpp"
 #include "api/defaults_pod.hpp"
@@ -148,6 +149,7 @@ constexpr std::array kCoreDefaulters{
 
 void apply_defaults(const Kind& kind, Value& object) {
   if (!object.is_object()) return;
+  if (kind.custom) return apply_custom_defaults(*kind.schema, object);  // members stay as they were written
   apply_schema(*kind.schema, object);
   for (std::span<const Defaulter> list : {std::span<const Defaulter>(kCoreDefaulters), workload_defaulters(),
                                           platform_defaulters(), access_defaulters()}) {

@@ -108,6 +108,9 @@ class Components {
     return out;
   }
 
+  // Not only objects: the schema of a schema has places for a schema or a boolean, and for any value.
+  static bool may_be_anything(const Schema& schema) { return schema.items != nullptr || schema.name == "JSON"; }
+
   void add_scalar(const Scalar& scalar, Schema::Type type) {
     Object out;
     out.append("description", scalar.description);
@@ -136,6 +139,7 @@ class Components {
         out.append("format", "byte");
         break;
       case Schema::Type::any:
+        if (may_be_anything(schema)) return out;
         out.append("type", "object");
         out.append("x-kubernetes-preserve-unknown-fields", true);
         break;

@@ -112,6 +112,8 @@ Result<SchemaPtr> TypeTable::read_reference(const Value& from) {
   const std::string_view name = from["$ref"].as_string();
   SchemaPtr shared = find(name);
   if (!shared) return base::fail(Reason::invalid, fmt::format("$ref to {}, which is no type", name));
+  // Types that contain themselves would keep each other alive for ever: one of the references does not own.
+  if (from["weak"].as_bool()) return SchemaPtr(SchemaPtr(), shared.get());
   return shared;
 }
 
@@ -147,6 +149,11 @@ Result<void> TypeTable::fill(Schema& out, const Value& from) {
   out.atomic_map = from[kMapType].as_string() == "atomic";
   if (out.type == Schema::Type::object) return fill_properties(out, from);
   const bool is_list = out.type == Schema::Type::array;
+  const bool is_one_or_many = out.type == Schema::Type::any && from["items"].is_object();
+  if (is_one_or_many) {
+    TRY(out.items, read(from["items"]));
+    return {};
+  }
   if (!is_list && out.type != Schema::Type::map) return {};
   TRY(out.items, read(from[is_list ? "items" : "additionalProperties"]));
   return {};

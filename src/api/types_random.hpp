@@ -56,6 +56,7 @@ class RandomObject {
       case Schema::Type::bytes:
         return "aGk=";
       case Schema::Type::any:
+        if (schema.items) return make(*schema.items, depth + 1);
         return base::Object{{"f:a", base::Object()}};
     }
     return {};
