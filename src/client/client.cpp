@@ -33,6 +33,8 @@ net::Query query_of(const ListOptions& options) {
   if (!options.label_selector.empty()) query.add("labelSelector", options.label_selector);
   if (!options.field_selector.empty()) query.add("fieldSelector", options.field_selector);
   if (!options.resource_version.empty()) query.add("resourceVersion", options.resource_version);
+  if (options.limit > 0) query.add("limit", std::to_string(options.limit));
+  if (!options.continue_token.empty()) query.add("continue", options.continue_token);
   return query;
 }
 
@@ -108,14 +110,29 @@ struct Call {
   net::Query query = {};
   std::string body = {};
   std::string content_type = "application/json";
+  std::string accept = "application/json";
 };
+
+// In the order of preference: old servers may know no metadata-only form.
+constexpr std::string_view kMetadataList =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json";
+constexpr std::string_view kMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
+
+Call watch_call(const Resource& resource, const ListOptions& options) {
+  Call call{.method = "GET", .path = collection_path(resource), .query = query_of(options)};
+  call.query.add("watch", "true");
+  call.query.add("allowWatchBookmarks", "true");
+  if (options.timeout_seconds > 0) call.query.add("timeoutSeconds", std::to_string(options.timeout_seconds));
+  if (options.metadata_only) call.accept = kMetadata;
+  return call;
+}
 
 net::Request request_of(Call call, const std::string& user_agent) {
   net::Request request;
   request.method = std::move(call.method);
   request.path = std::move(call.path);
   request.query = std::move(call.query);
-  request.headers.add("Accept", "application/json");
+  request.headers.add("Accept", std::move(call.accept));
   request.headers.add("User-Agent", user_agent);
   if (!call.body.empty()) request.headers.add("Content-Type", call.content_type);
   request.body = std::move(call.body);
@@ -160,8 +177,9 @@ base::Result<base::Value> Client::get(const Resource& resource, std::string_view
 }
 
 base::Result<base::Value> Client::list(const Resource& resource, const ListOptions& options) {
-  return send(*transport_, user_agent_,
-              {.method = "GET", .path = collection_path(resource), .query = query_of(options)});
+  Call call{.method = "GET", .path = collection_path(resource), .query = query_of(options)};
+  if (options.metadata_only) call.accept = kMetadataList;
+  return send(*transport_, user_agent_, std::move(call));
 }
 
 base::Result<base::Value> Client::create(const Resource& resource, const base::Value& object,
@@ -207,11 +225,17 @@ base::Result<base::Value> Client::remove_collection(const Resource& resource, co
                .body = delete_body(options)});
 }
 
+base::Result<base::Value> Client::get_document(std::string path, std::string accept) {
+  return send(*transport_, user_agent_, {.method = "GET", .path = std::move(path), .accept = std::move(accept)});
+}
+
+std::unique_ptr<PushedStream> Client::push_watch(const Resource& resource, const ListOptions& options,
+                                                 std::shared_ptr<StreamSink> sink) {
+  return transport_->push_stream(request_of(watch_call(resource, options), user_agent_), std::move(sink));
+}
+
 base::Result<std::unique_ptr<WatchStream>> Client::watch(const Resource& resource, const ListOptions& options) {
-  Call call{.method = "GET", .path = collection_path(resource), .query = query_of(options)};
-  call.query.add("watch", "true");
-  call.query.add("allowWatchBookmarks", "true");
-  if (options.timeout_seconds > 0) call.query.add("timeoutSeconds", std::to_string(options.timeout_seconds));
+  Call call = watch_call(resource, options);
   std::string what = "watch " + call.path;
   TRY(auto stream, transport_->open_stream(request_of(std::move(call), user_agent_)));
   if (stream->status() < 200 || stream->status() > 299) {

@@ -36,6 +36,9 @@ struct ListOptions {
   std::string field_selector;
   std::string resource_version;
   int timeout_seconds = 0;  // of a watch: the server ends it in good order after so long; 0: its default
+  int limit = 0;                   // of a list: a page of so many; metadata.continue of the answer leads to the next
+  std::string continue_token = {};
+  bool metadata_only = false;      // PartialObjectMetadata instead of whole objects
 };
 
 struct DeleteOptions {
@@ -84,6 +87,11 @@ class Client {
   base::Result<base::Value> remove_collection(const Resource& resource, const DeleteOptions& options = {},
                                               const ListOptions& which = {});
   base::Result<std::unique_ptr<WatchStream>> watch(const Resource& resource, const ListOptions& options);
+  // The same for who follows many collections at once (see metadata_watcher.hpp): the bytes go to the sink.
+  std::unique_ptr<PushedStream> push_watch(const Resource& resource, const ListOptions& options,
+                                           std::shared_ptr<StreamSink> sink);
+  // A document about the API itself: "/apis". `accept` as in HTTP.
+  base::Result<base::Value> get_document(std::string path, std::string accept);
 
   // Typed.
   template <class T>

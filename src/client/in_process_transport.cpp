@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -185,6 +186,96 @@ class MemoryStream final : public net::ResponseStream {
   std::shared_ptr<Exchange> exchange_;
 };
 
+// Shared by the handler's side and the PushedStream. The close callbacks run on the thread that drops the stream.
+class Pushed {
+ public:
+  explicit Pushed(std::shared_ptr<StreamSink> sink) : sink_(std::move(sink)) {}
+
+  void head(int status) { sink_->on_head(status); }
+  bool write(net::Chunk chunk) {
+    if (closed_.load()) return false;
+    if (!chunk || chunk->empty()) return true;
+    if (sink_->on_bytes(std::move(chunk))) return true;
+    finish();
+    return false;
+  }
+  void finish() {
+    if (!closed_.exchange(true)) sink_->on_end();
+  }
+  size_t pending() const { return sink_->pending(); }
+  void on_close(std::function<void()> callback) {
+    {
+      auto callbacks = callbacks_.lock();
+      if (!dropped_) {
+        callbacks->push_back(std::move(callback));
+        return;
+      }
+    }
+    callback();
+  }
+  void drop() {
+    closed_ = true;
+    Callbacks callbacks;
+    {
+      auto locked = callbacks_.lock();
+      dropped_ = true;
+      callbacks.swap(*locked);
+    }
+    for (auto& callback : callbacks) callback();
+  }
+
+ private:
+  std::shared_ptr<StreamSink> sink_;
+  std::atomic<bool> closed_{false};
+  bool dropped_ = false;  // under callbacks_
+  base::Guarded<Callbacks> callbacks_;
+};
+
+class PushedBody final : public net::BodyStream {
+ public:
+  explicit PushedBody(std::shared_ptr<Pushed> pushed) : pushed_(std::move(pushed)) {}
+  ~PushedBody() override { pushed_->finish(); }
+  bool write(net::Chunk chunk) override { return pushed_->write(std::move(chunk)); }
+  void finish() override { pushed_->finish(); }
+  size_t pending() const override { return pushed_->pending(); }
+  void on_close(std::function<void()> callback) override { pushed_->on_close(std::move(callback)); }
+
+ private:
+  std::shared_ptr<Pushed> pushed_;
+};
+
+class PushingResponder final : public net::Responder {
+ public:
+  explicit PushingResponder(std::shared_ptr<Pushed> pushed) : pushed_(std::move(pushed)) {}
+  ~PushingResponder() override {
+    if (pushed_) pushed_->finish();
+  }
+  void send(net::Response response) override {
+    pushed_->head(response.status);
+    for (auto& chunk : response.body) pushed_->write(std::move(chunk));
+    pushed_->finish();
+  }
+  std::shared_ptr<net::BodyStream> stream(int status, net::Headers) override {
+    pushed_->head(status);
+    return std::make_shared<PushedBody>(std::move(pushed_));
+  }
+  base::Result<std::shared_ptr<net::WebSocket>> websocket(std::string_view) override {
+    return base::fail(base::Reason::bad_request, "no WebSocket in process: use the HTTP transport");
+  }
+
+ private:
+  std::shared_ptr<Pushed> pushed_;
+};
+
+class PushedHandle final : public PushedStream {
+ public:
+  explicit PushedHandle(std::shared_ptr<Pushed> pushed) : pushed_(std::move(pushed)) {}
+  ~PushedHandle() override { pushed_->drop(); }
+
+ private:
+  std::shared_ptr<Pushed> pushed_;
+};
+
 class InProcessTransport final : public Transport {
  public:
   InProcessTransport(net::Handler handler, std::string user, std::vector<std::string> groups)
@@ -206,12 +297,20 @@ class InProcessTransport final : public Transport {
     return std::make_unique<MemoryStream>(std::move(exchange));
   }
 
+  std::unique_ptr<PushedStream> push_stream(net::Request request, std::shared_ptr<StreamSink> sink) override {
+    request.peer = peer();
+    auto pushed = std::make_shared<Pushed>(std::move(sink));
+    handler_(std::move(request), std::make_shared<PushingResponder>(pushed));
+    return std::make_unique<PushedHandle>(std::move(pushed));
+  }
+
  private:
+  net::Peer peer() const {
+    return {.address = "in-process", .certificate_verified = true, .common_name = user_, .organizations = groups_};
+  }
+
   base::Result<std::shared_ptr<Exchange>> call(net::Request request) {
-    request.peer = {.address = "in-process",
-                    .certificate_verified = true,
-                    .common_name = user_,
-                    .organizations = groups_};
+    request.peer = peer();
     auto exchange = std::make_shared<Exchange>();
     std::string what = request.method + " " + request.path;
     handler_(std::move(request), std::make_shared<MemoryResponder>(exchange));
