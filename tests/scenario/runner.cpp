@@ -309,6 +309,7 @@ int main(int argc, char** argv) {
   setenv("KUBECACHEDIR", (tmp + "/cache").c_str(), 1);
   setenv("TMP", tmp.c_str(), 1);
   setenv("EXAMPLES", (source + "/examples").c_str(), 1);
+  setenv("TESTS", (source + "/tests").c_str(), 1);
   setenv("SOURCE", source.c_str(), 1);
   setenv("CLUSTER", cluster.c_str(), 1);
   setenv("CLUSTER2", (cluster + "b").c_str(), 1);
