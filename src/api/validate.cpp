@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/custom/definition.hpp"
 #include "api/meta.hpp"
 #include "api/validate_rules.hpp"
 #include "base/strings.hpp"
@@ -118,6 +119,10 @@ std::vector<FieldError> check_create(const Kind& kind, const Value& object) {
   rules::Problems out;
   if (kind.stored)
     rules::check_metadata(out, kind, object, entry.name != nullptr ? entry.name : base::check_dns1123_subdomain);
+  if (kind.custom) {
+    for (auto& error : check_custom(kind, object)) out.add(std::move(error));
+    return std::move(out).take();
+  }
   if (entry.create != nullptr) entry.create(out, object);
   if (kind.schema) rules::check_schema(out, *kind.schema, object);
   return std::move(out).take();
@@ -128,6 +133,10 @@ std::vector<FieldError> check_update(const Kind& kind, const Value& fresh, const
   const auto& entry = rules::rules_of(kind);
   rules::Problems out;
   rules::check_metadata_update(out, fresh, old);
+  if (kind.custom) {
+    for (auto& error : check_custom_update(kind, fresh, old)) out.add(std::move(error));
+    return std::move(out).take();
+  }
   if (subresource == "status") {
     if (entry.status_update != nullptr) entry.status_update(out, fresh, old);
     return std::move(out).take();

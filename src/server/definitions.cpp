@@ -80,10 +80,3 @@ void Definitions::publish() {
 }
 
 }  // namespace server
-
-// Until src/api/custom/ reads definitions.
-namespace api {
-__attribute__((weak)) base::Result<CustomKinds> read_definition(const base::Value&, const Registry&) {
-  return base::fail(base::Reason::internal_error, "custom kinds cannot be read yet");
-}
-}  // namespace api

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "api/openapi.hpp"
 #include "api/status.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
@@ -13,15 +12,40 @@ namespace server {
 
 namespace {
 
-struct GroupVersions {
-  std::string group;
-  std::vector<std::string> versions;
-};
-
 // Whether discovery names the kind.
 bool is_listed(const api::Kind& kind) { return is_resource(kind) && !kind.hidden; }
 
-// Groups in the registry's order; core, "", is one of them.
+// The version that clients prefer comes first: v2 before v1, v1 before v1beta2 before v1beta1 before v1alpha1.
+struct VersionRank {
+  int stage = 0;  // 3: stable, 2: beta, 1: alpha, 0: no version of Kubernetes' own form
+  int64_t major = 0;
+  int64_t minor = 0;
+  auto operator<=>(const VersionRank&) const = default;
+};
+
+VersionRank rank_of(std::string_view version) {
+  size_t digits = 1;
+  while (digits < version.size() && version[digits] >= '0' && version[digits] <= '9') ++digits;
+  if (!version.starts_with('v') || digits == 1) return {};
+  VersionRank rank{3, base::parse_int(version.substr(1, digits - 1)).value_or(0), 0};
+  auto rest = version.substr(digits);
+  if (rest.empty()) return rank;
+  for (auto [stage, name] : {std::pair{2, std::string_view("beta")}, {1, std::string_view("alpha")}}) {
+    if (!rest.starts_with(name)) continue;
+    auto minor = base::parse_int(rest.substr(name.size()));
+    if (minor) return {stage, rank.major, *minor};
+  }
+  return {};
+}
+
+bool comes_first(const std::string& a, const std::string& b) {
+  auto x = rank_of(a), y = rank_of(b);
+  if (x != y) return x > y;
+  return x.stage == 0 && a < b;
+}
+
+}  // namespace
+
 std::vector<GroupVersions> groups_of(const api::Registry& registry) {
   std::vector<GroupVersions> groups;
   for (const auto& kind : registry.all()) {
@@ -34,12 +58,15 @@ std::vector<GroupVersions> groups_of(const api::Registry& registry) {
       versions.push_back(kind->version);
     }
   }
+  for (auto& group : groups) std::stable_sort(group.versions.begin(), group.versions.end(), comes_first);
   return groups;
 }
 
 std::string join_group_version(std::string_view group, std::string_view version) {
   return group.empty() ? std::string(version) : fmt::format("{}/{}", group, version);
 }
+
+namespace {
 
 base::Array texts(const std::vector<std::string>& list) {
   base::Array array;
@@ -157,7 +184,25 @@ bool choose_document_format(const ExchangePtr& exchange) {
   return true;
 }
 
+// In the form that was negotiated, with the tag of that form.
+void send_document(const ExchangePtr& exchange, net::Chunk json) {
+  auto bytes = encode_document(exchange->format, std::move(json));
+  send_tagged(exchange, hash_text(*bytes), exchange->format.content_type(), bytes, {{"Vary", "Accept"}});
+}
+
 }  // namespace
+
+void send_tagged(const ExchangePtr& exchange, std::string_view hash, std::string_view content_type, net::Chunk bytes,
+                 net::Headers extra) {
+  std::string tag = fmt::format("\"{}\"", hash);
+  extra.set("ETag", tag);
+  for (const auto& known : base::split(exchange->request.headers.get("If-None-Match"), ',')) {
+    auto text = base::trim(known);
+    if (text.starts_with("W/")) text.remove_prefix(2);
+    if (text == tag || text == "*") return exchange->send(304, content_type, {}, std::move(extra));
+  }
+  exchange->send(200, content_type, {std::move(bytes)}, std::move(extra));
+}
 
 Documents::Document Documents::cached(const std::string& name, const std::string& stamp,
                                       const std::function<base::Value()>& make) {
@@ -185,15 +230,9 @@ bool Documents::try_serve_aggregated(const ExchangePtr& exchange, bool core_grou
     auto document = cached(fmt::format("aggregated/{}/{}", core_group ? "api" : "apis", version),
                            std::to_string(catalog->generation()),
                            [&] { return make_aggregated(catalog->registry(), core_group, version); });
-    std::string etag = '"' + document.hash + '"';
-    net::Headers extra{{"ETag", etag}, {"Vary", "Accept"}, {"Cache-Control", "public"}};
-    std::string type =
-        fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
-    if (exchange->request.headers.get("If-None-Match") == etag) {
-      exchange->send(304, type, {}, std::move(extra));
-    } else {
-      exchange->send(200, type, {document.bytes}, std::move(extra));
-    }
+    send_tagged(exchange, document.hash,
+                fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version),
+                document.bytes, {{"Vary", "Accept"}, {"Cache-Control", "public"}});
     return true;
   }
   return false;
@@ -213,7 +252,7 @@ void Documents::serve_core_versions(const ExchangePtr& exchange) {
                                     {"versions", base::Array{"v1"}},
                                     {"serverAddressByClientCIDRs", std::move(addresses)}});
   });
-  exchange->send_document(200, document.bytes);
+  send_document(exchange, document.bytes);
 }
 
 void Documents::serve_groups(const ExchangePtr& exchange) {
@@ -227,7 +266,7 @@ void Documents::serve_groups(const ExchangePtr& exchange) {
     return base::Value(
         base::Object{{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", std::move(groups)}});
   });
-  exchange->send_document(200, document.bytes);
+  send_document(exchange, document.bytes);
 }
 
 void Documents::serve_group(const ExchangePtr& exchange) {
@@ -235,8 +274,7 @@ void Documents::serve_group(const ExchangePtr& exchange) {
   for (const auto& group : groups_of(catalog->registry())) {
     if (group.group != exchange->route.group) continue;
     if (!choose_document_format(exchange)) return;
-    return exchange->send_document(200,
-                                   net::make_chunk(base::write_json(make_api_group(group, true)) + "\n"));
+    return send_document(exchange, net::make_chunk(base::write_json(make_api_group(group, true)) + "\n"));
   }
   exchange->not_found_plain();
 }
@@ -255,7 +293,7 @@ void Documents::serve_group_version(const ExchangePtr& exchange) {
   if (!route.group.empty()) list.set("apiVersion", "v1");
   list.set("groupVersion", join_group_version(route.group, route.version));
   list.set("resources", std::move(resources));
-  exchange->send_document(200, net::make_chunk(base::write_json(std::move(list)) + "\n"));
+  send_document(exchange, net::make_chunk(base::write_json(std::move(list)) + "\n"));
 }
 
 void Documents::serve_version(const ExchangePtr& exchange) {
@@ -274,70 +312,6 @@ void Documents::serve_version(const ExchangePtr& exchange) {
 #endif
   exchange->format = {};
   exchange->send_document(200, net::make_chunk(base::write_json_pretty(std::move(object), 2) + "\n"));
-}
-
-std::string Documents::openapi_hash(const Catalog& catalog, const std::string& group, const std::string& version) {
-  std::string name = join_group_version(group, version);
-  std::string stamp = catalog.stamp(group, version);
-  {
-    auto hashes = openapi_hashes_.lock();
-    auto found = hashes->find(name);
-    if (found != hashes->end() && found->second.first == stamp) return found->second.second;
-  }
-  // Only the hash is kept: the index alone must not pin megabytes of documents.
-  std::string hash = hash_text(base::write_json(api::make_openapi_v3(catalog.registry(), group, version)) + "\n");
-  (*openapi_hashes_.lock())[name] = {stamp, hash};
-  return hash;
-}
-
-void Documents::serve_openapi_index(const ExchangePtr& exchange) {
-  base::Object paths;
-  auto catalog = core_.catalog();
-  for (const auto& group : groups_of(catalog->registry())) {
-    for (const auto& version : group.versions) {
-      std::string path =
-          group.group.empty() ? "api/" + version : fmt::format("apis/{}/{}", group.group, version);
-      std::string url = fmt::format("/openapi/v3/{}?hash={}", path, openapi_hash(*catalog, group.group, version));
-      paths.set(path, base::Object{{"serverRelativeURL", url}});
-    }
-  }
-  exchange->send(200, "application/json",
-                 {net::make_chunk(base::write_json(base::Object{{"paths", std::move(paths)}}) + "\n")});
-}
-
-void Documents::serve_openapi_document(const ExchangePtr& exchange) {
-  const auto& route = exchange->route;
-  auto catalog = core_.catalog();
-  auto groups = groups_of(catalog->registry());
-  bool known = std::any_of(groups.begin(), groups.end(), [&](const GroupVersions& group) {
-    const auto& v = group.versions;
-    return group.group == route.group && std::find(v.begin(), v.end(), route.version) != v.end();
-  });
-  if (!known) return exchange->not_found_plain();
-  auto document = cached("openapi/" + join_group_version(route.group, route.version),
-                         catalog->stamp(route.group, route.version),
-                         [&] { return api::make_openapi_v3(catalog->registry(), route.group, route.version); });
-  net::Headers extra{{"ETag", '"' + document.hash + '"'}};
-  // A URL with the right hash never changes what it means.
-  if (exchange->request.query.get("hash") == document.hash) extra.add("Cache-Control", "public, immutable");
-  if (exchange->request.headers.get("If-None-Match") == '"' + document.hash + '"') {
-    return exchange->send(304, "application/json", {}, std::move(extra));
-  }
-  exchange->send(200, "application/json", {document.bytes}, std::move(extra));
-}
-
-// kubectl 1.27 and 1.28 insist on the protobuf form of v2 before they validate; an empty document says that
-// v2 describes nothing, which makes them ask v3.
-void Documents::serve_openapi_v2(const ExchangePtr& exchange) {
-  for (const auto& range : parse_accept(exchange->request.headers.get("Accept"))) {
-    if (range.type.starts_with("application/com.github.proto-openapi.spec.v2")) {
-      return exchange->send(200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", {});
-    }
-  }
-  exchange->fail({base::Reason::not_acceptable,
-                  "only the following media types are accepted: "
-                  "application/com.github.proto-openapi.spec.v2.v1.0+protobuf; OpenAPI v3 is at /openapi/v3",
-                  {}});
 }
 
 }  // namespace server

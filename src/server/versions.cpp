@@ -20,7 +20,7 @@ base::Result<base::Value> to_stored(const Resource& resource, base::Value object
 base::Result<base::Value> to_served(const Resource& resource, base::Value object) {
   if (!resource.is_view()) return object;
   TRY(auto served, api::convert(*resource.stored, *resource.kind, std::move(object)));
-  if (resource.kind->schema) api::order_members(*resource.kind->schema, served);
+  if (resource.kind->schema && !resource.kind->custom) api::order_members(*resource.kind->schema, served);
   return served;
 }
 
