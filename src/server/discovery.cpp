@@ -15,7 +15,8 @@ namespace {
 // Whether discovery names the kind.
 bool is_listed(const api::Kind& kind) { return is_resource(kind) && !kind.hidden; }
 
-// The version that clients prefer comes first: v2 before v1, v1 before v1beta2 before v1beta1 before v1alpha1.
+// The version that clients prefer comes first: v2 before v1, v1 before v1beta2 before v1beta1 before
+// v1alpha1.
 struct VersionRank {
   int stage = 0;  // 3: stable, 2: beta, 1: alpha, 0: no version of Kubernetes' own form
   int64_t major = 0;
@@ -192,8 +193,8 @@ void send_document(const ExchangePtr& exchange, net::Chunk json) {
 
 }  // namespace
 
-void send_tagged(const ExchangePtr& exchange, std::string_view hash, std::string_view content_type, net::Chunk bytes,
-                 net::Headers extra) {
+void send_tagged(const ExchangePtr& exchange, std::string_view hash, std::string_view content_type,
+                 net::Chunk bytes, net::Headers extra) {
   std::string tag = fmt::format("\"{}\"", hash);
   extra.set("ETag", tag);
   for (const auto& known : base::split(exchange->request.headers.get("If-None-Match"), ',')) {

@@ -1,16 +1,31 @@
-// Documents about the API itself: discovery in its old and its aggregated form, OpenAPI v3, version. Made
-// from the catalog when first asked for, then kept until it changes.
+// Documents about the API itself: discovery in its old and its aggregated form, OpenAPI v2 and v3, version.
+// Made from the catalog when first asked for, then kept until it changes.
 //
 // Threading: any thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/guarded.hpp"
 #include "server/core.hpp"
 
 namespace server {
+
+struct GroupVersions {
+  std::string group;
+  std::vector<std::string> versions;
+};
+// What discovery names, in the registry's order; core, "", is one of them.
+std::vector<GroupVersions> groups_of(const api::Registry& registry);
+std::string join_group_version(std::string_view group, std::string_view version);
+
+// 304 when the client has these bytes already, by ETag.
+void send_tagged(const ExchangePtr& exchange, std::string_view hash, std::string_view content_type,
+                 net::Chunk bytes, net::Headers extra);
 
 class Documents {
  public:
@@ -33,12 +48,22 @@ class Documents {
   };
   // Aggregated discovery, when the Accept header asks for it first. False: it does not.
   bool try_serve_aggregated(const ExchangePtr& exchange, bool core_group);
-  Document cached(const std::string& name, const std::string& stamp, const std::function<base::Value()>& make);
-  std::string openapi_hash(const Catalog& catalog, const std::string& group, const std::string& version);
+  Document cached(const std::string& name, const std::string& stamp,
+                  const std::function<base::Value()>& make);
+  // OpenAPI documents are megabytes: they are kept compressed, and unpacked for the few who take no gzip.
+  struct Packed {
+    net::Chunk gzip;
+    std::string hash;
+    std::string stamp;
+  };
+  Packed packed(const std::string& name, const std::string& stamp, const std::function<std::string()>& make);
+  Packed packed_v3(const Catalog& catalog, const std::string& group, const std::string& version);
+  static void send_packed(const ExchangePtr& exchange, const Packed& document, std::string_view content_type,
+                          net::Headers extra);
 
   const Core& core_;
   base::Guarded<std::map<std::string, Document>> documents_;
-  base::Guarded<std::map<std::string, std::pair<std::string, std::string>>> openapi_hashes_;  // stamp and hash
+  base::Guarded<std::map<std::string, Packed>> packed_;
 };
 
 }  // namespace server

@@ -1,6 +1,7 @@
 // Discovery, OpenAPI, version, and the way to the nodes.
 #include <gmock/gmock.h>
 
+#include "base/gzip.hpp"
 #include "server/testing.hpp"
 
 namespace server::testing {
@@ -81,11 +82,54 @@ TEST_F(Discovery, OpenApi) {
   EXPECT_THAT(document.text, HasSubstr("x-kubernetes-group-version-kind"));
   EXPECT_EQ(document.headers.get("ETag"), '"' + url.substr(url.find('=') + 1) + '"');
   EXPECT_EQ(call("GET", "/openapi/v3/apis/none/v1").status, 404);
-  auto v2 = call("GET", "/openapi/v2", "",
-                 {{"Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}});
-  EXPECT_EQ(v2.status, 200);
-  EXPECT_EQ(v2.headers.get("Content-Type"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-  EXPECT_EQ(call("GET", "/openapi/v2", "", {{"Accept", "application/json"}}).status, 406);
+  auto moved = call("GET", "/openapi/v3/api/v1?hash=0");
+  EXPECT_EQ(moved.status, 301);
+  EXPECT_EQ(moved.headers.get("Location"), url);
+  EXPECT_EQ(call("GET", url, "", {{"If-None-Match", std::string(document.headers.get("ETag"))}}).status, 304);
+  EXPECT_EQ(
+      call("GET", url, "", {{"Accept", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"}}).status,
+      406);
+  auto packed = call("GET", url, "", {{"Accept-Encoding", "gzip"}});
+  EXPECT_EQ(packed.headers.get("Content-Encoding"), "gzip");
+  EXPECT_EQ(base::gunzip(packed.text).value(), document.text);
+  EXPECT_LT(packed.text.size(), document.text.size() / 4);
+}
+
+TEST_F(Discovery, OpenApiV2InBothForms) {
+  const std::string old = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+  for (auto accept : {"application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+                      "application/com.github.proto-openapi.spec.v2.v1.0+protobuf, application/json"}) {
+    auto v2 = call("GET", "/openapi/v2", "", {{"Accept", accept}});
+    EXPECT_EQ(v2.status, 200);
+    EXPECT_EQ(v2.headers.get("Content-Type"), old);
+    EXPECT_THAT(v2.text, StartsWith("\x0a\x03"
+                                    "2.0"));
+    EXPECT_EQ(call("GET", "/openapi/v2", "",
+                   {{"Accept", accept}, {"If-None-Match", std::string(v2.headers.get("ETag"))}})
+                  .status,
+              304);
+  }
+  auto json = call("GET", "/openapi/v2");
+  EXPECT_EQ(json.headers.get("Content-Type"), "application/json");
+  EXPECT_EQ(json.json["swagger"].as_string(), "2.0");
+  auto packed = call("GET", "/openapi/v2", "", {{"Accept-Encoding", "gzip"}});
+  EXPECT_EQ(base::gunzip(packed.text).value(), json.text);
+  EXPECT_EQ(packed.headers.get("ETag"), json.headers.get("ETag"));
+  EXPECT_EQ(call("GET", "/openapi/v2", "", {{"Accept", "text/html"}}).status, 406);
+}
+
+TEST_F(Discovery, EveryDocumentHasATag) {
+  for (auto url : {"/api", "/apis", "/apis/discovery.k8s.io", "/api/v1", "/openapi/v3"}) {
+    auto first = call("GET", url);
+    std::string tag(first.headers.get("ETag"));
+    EXPECT_THAT(tag, StartsWith("\"")) << url;
+    auto again = call("GET", url, "", {{"If-None-Match", "\"other\", W/" + tag}});
+    EXPECT_EQ(again.status, 304) << url;
+    EXPECT_EQ(again.text, "") << url;
+    EXPECT_EQ(call("GET", url, "", {{"If-None-Match", "\"other\""}}).status, 200) << url;
+  }
+  auto json = call("GET", "/api/v1"), yaml = call("GET", "/api/v1", "", {{"Accept", "application/yaml"}});
+  EXPECT_NE(json.headers.get("ETag"), yaml.headers.get("ETag"));
 }
 
 TEST_F(Discovery, VersionAndHealth) {

@@ -105,8 +105,8 @@ bool choose_shape(const MediaRange& range, Protobuf protobuf, Format& format) {
 base::Error not_acceptable(std::string_view converting, Answering answering, Protobuf protobuf) {
   std::string types;
   for (const auto& offer : kOffers) {
-    if (offer.encoding == Encoding::protobuf &&
-        (protobuf == Protobuf::none || converting == "Table" || (protobuf == Protobuf::metadata && converting.empty())))
+    if (offer.encoding == Encoding::protobuf && (protobuf == Protobuf::none || converting == "Table" ||
+                                                 (protobuf == Protobuf::metadata && converting.empty())))
       continue;
     if (offer.encoding == Encoding::yaml && answering == Answering::watch) continue;
     if (!types.empty()) types += ", ";
@@ -164,7 +164,8 @@ std::vector<MediaRange> parse_accept(std::string_view accept) {
 Protobuf protobuf_of(const api::Kind& kind) {
   if (api::has_protobuf(kind)) return Protobuf::all;
   const auto* metadata = kind.schema ? kind.schema->find("metadata") : nullptr;
-  return metadata && metadata->schema && api::has_protobuf(*metadata->schema) ? Protobuf::metadata : Protobuf::none;
+  return metadata && metadata->schema && api::has_protobuf(*metadata->schema) ? Protobuf::metadata
+                                                                              : Protobuf::none;
 }
 
 base::Result<Format> negotiate(const net::Request& request, Answering answering, Protobuf protobuf) {
@@ -180,7 +181,8 @@ base::Result<Format> negotiate(const net::Request& request, Answering answering,
       if (offer.encoding == Encoding::yaml && answering == Answering::watch)
         return std::unexpected(not_acceptable({}, answering, protobuf));
       if (format.shape == Shape::partial) CHECK_OK(check_partial(range, answering));
-      format.pretty = answering != Answering::watch && (wants_pretty(request) || range.parameter("pretty") == "1");
+      format.pretty =
+          answering != Answering::watch && (wants_pretty(request) || range.parameter("pretty") == "1");
       return format;
     }
   }

@@ -72,7 +72,8 @@ TEST(Negotiate, ProtobufWhereItIsKnown) {
   EXPECT_EQ(chosen(kProto + ",application/json", Answering::list, Protobuf::metadata), "json");
   EXPECT_EQ(chosen(kProto + kMeta + ",application/json", Answering::object, Protobuf::metadata),
             "vnd.kubernetes.protobuf partial");
-  EXPECT_EQ(chosen(kProto + kTable + ",application/json" + kTable + "," + kProto, Answering::list), "json table");
+  EXPECT_EQ(chosen(kProto + kTable + ",application/json" + kTable + "," + kProto, Answering::list),
+            "json table");
   EXPECT_EQ(chosen(kProto + kTable + "," + kProto, Answering::list), "vnd.kubernetes.protobuf");
   EXPECT_EQ(chosen(kProto, Answering::object, Protobuf::metadata),
             "only the following media types are accepted: application/json, application/yaml");
@@ -87,8 +88,10 @@ TEST(Negotiate, OrderIsWeightThenPrecisionThenPlace) {
   EXPECT_EQ(chosen("*/*;q=0.9, " + kProto + ";q=0.8", Answering::object), "json");
   EXPECT_EQ(chosen(kProto + ";q=0, application/yaml", Answering::object), "yaml");
   EXPECT_EQ(chosen("text/html, image/png, application/yaml;q=nonsense", Answering::object), "yaml");
-  EXPECT_EQ(chosen("application/json;as=Table;v=v9;g=meta.k8s.io, application/yaml", Answering::list), "yaml");
-  EXPECT_EQ(chosen("application/json;as=Secret;v=v1;g=meta.k8s.io, application/yaml", Answering::list), "yaml");
+  EXPECT_EQ(chosen("application/json;as=Table;v=v9;g=meta.k8s.io, application/yaml", Answering::list),
+            "yaml");
+  EXPECT_EQ(chosen("application/json;as=Secret;v=v1;g=meta.k8s.io, application/yaml", Answering::list),
+            "yaml");
   EXPECT_EQ(chosen("application/json;g=meta.k8s.io, application/yaml", Answering::list), "yaml");
   EXPECT_EQ(chosen("application/json;sv=v2, application/yaml", Answering::list), "yaml");
 }
@@ -98,14 +101,16 @@ TEST(Negotiate, RefusalsNameWhatThereIs) {
             "only the following media types are accepted: application/json, application/yaml, "
             "application/vnd.kubernetes.protobuf");
   EXPECT_EQ(chosen("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Answering::list),
-            "only the following media types are accepted when converting to Table: application/json, application/yaml");
+            "only the following media types are accepted when converting to Table: application/json, "
+            "application/yaml");
   for (auto accept : {"application/yaml", "application/yaml,application/json", "text/html"}) {
     EXPECT_EQ(chosen(accept, Answering::watch),
               "only the following media types are accepted: application/json;stream=watch, "
               "application/vnd.kubernetes.protobuf;stream=watch")
         << accept;
   }
-  EXPECT_EQ(chosen("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json", Answering::list),
+  EXPECT_EQ(chosen("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json",
+                   Answering::list),
             "you requested PartialObjectMetadata, but the requested object is a list");
 }
 
@@ -116,7 +121,8 @@ TEST(Negotiate, ErrorsComeAsTheClientReadsThem) {
     return negotiate_or_json(request).encoding;
   };
   EXPECT_EQ(encoding("application/vnd.kubernetes.protobuf,application/json"), Format::Encoding::protobuf);
-  EXPECT_EQ(encoding("application/json;as=Table;v=v1;g=meta.k8s.io,application/yaml"), Format::Encoding::yaml);
+  EXPECT_EQ(encoding("application/json;as=Table;v=v1;g=meta.k8s.io,application/yaml"),
+            Format::Encoding::yaml);
   EXPECT_EQ(encoding("text/html"), Format::Encoding::json);
   EXPECT_EQ(encoding(""), Format::Encoding::json);
 }

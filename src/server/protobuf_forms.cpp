@@ -13,7 +13,8 @@ namespace server {
 namespace {
 
 [[noreturn]] void broken(const api::Kind& kind, std::string_view json) {
-  throw std::runtime_error(fmt::format("no protobuf can be made of this {}: {}", kind.kind, json.substr(0, 200)));
+  throw std::runtime_error(
+      fmt::format("no protobuf can be made of this {}: {}", kind.kind, json.substr(0, 200)));
 }
 
 // ListMeta: resourceVersion = 2, continue = 3, remainingItemCount = 4.
@@ -30,7 +31,8 @@ std::string list_meta_message(const ListMeta& meta) {
 void append_partial_message(std::string& out, const api::Kind& kind, std::string_view json) {
   const auto* metadata = kind.schema ? kind.schema->find("metadata") : nullptr;
   auto text = metadata_bytes(json);
-  if (!metadata || (!text.empty() && !api::append_message_field(out, 1, *metadata->schema, text))) broken(kind, json);
+  if (!metadata || (!text.empty() && !api::append_message_field(out, 1, *metadata->schema, text)))
+    broken(kind, json);
 }
 
 std::string meta_group_version(const Format& format) { return "meta.k8s.io/" + format.meta_version; }
@@ -76,13 +78,15 @@ std::vector<net::Chunk> protobuf_list(const api::Kind& kind, const Format& forma
     }
   }
   std::string list_kind = kind.list_kind.empty() ? kind.kind + "List" : kind.list_kind;
-  auto head = partial ? api::envelope_head(meta_group_version(format), "PartialObjectMetadataList", message.size())
-                      : api::envelope_head(kind.api_version(), list_kind, message.size());
+  auto head =
+      partial ? api::envelope_head(meta_group_version(format), "PartialObjectMetadataList", message.size())
+              : api::envelope_head(kind.api_version(), list_kind, message.size());
   static const net::Chunk tail = net::make_chunk(std::string(api::envelope_tail()));
   return {net::make_chunk(std::move(head)), net::make_chunk(std::move(message)), tail};
 }
 
-// Four bytes of length, most significant first, then WatchEvent: type = 1, object = 2 (RawExtension: raw = 1).
+// Four bytes of length, most significant first, then WatchEvent: type = 1, object = 2 (RawExtension: raw =
+// 1).
 std::string protobuf_event(std::string_view type, std::string_view object) {
   std::string raw, out(4, '\0');
   raw.reserve(object.size() + 8);

@@ -1,7 +1,8 @@
-// Stored objects in protobuf: one of them, lists, watch events, and documents such as Status. What is stored follows
-// its schema, so that a failure here is a bug and thrown. Pure; any thread.
+// Stored objects in protobuf: one of them, lists, watch events, and documents such as Status. What is stored
+// follows its schema, so that a failure here is a bug and thrown. Pure; any thread.
 //
-// Source: apimachinery's serializer/protobuf; k8s.io/apimachinery/pkg/apis/meta/v1 for lists and watch events.
+// Source: apimachinery's serializer/protobuf; k8s.io/apimachinery/pkg/apis/meta/v1 for lists and watch
+// events.
 #pragma once
 
 #include <span>

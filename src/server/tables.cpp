@@ -120,7 +120,8 @@ std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& 
 
 std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
                                     std::span<const store::EntryPtr> entries) {
-  if (style.format.encoding == Format::Encoding::protobuf) return protobuf_list(kind, style.format, meta, entries);
+  if (style.format.encoding == Format::Encoding::protobuf)
+    return protobuf_list(kind, style.format, meta, entries);
   if (style.format.shape == Format::Shape::table) {
     return {encode_document(style.format, net::make_chunk(render_table(kind, style, meta, entries)))};
   }

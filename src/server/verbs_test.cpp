@@ -365,7 +365,7 @@ TEST_F(Verbs, ProtobufBodiesAreRead) {
       call("POST", "/api/v1/namespaces",
            encode("Namespace", R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}})"), headers);
   EXPECT_EQ(space.status, 201) << space.text;
-  EXPECT_EQ(space.headers.get("Content-Type"), "application/json");
+  EXPECT_EQ(space.headers.get("Content-Type"), "application/vnd.kubernetes.protobuf");
   auto service = call("POST", services_, encode("Service", service_json("pb")), headers);
   EXPECT_EQ(service.status, 201) << service.text;
   auto options =
