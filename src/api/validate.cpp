@@ -146,6 +146,11 @@ std::vector<FieldError> check_update(const Kind& kind, const Value& fresh, const
     rules::check_signing_request_approval(out, fresh, old);
     return std::move(out).take();
   }
+  if (subresource == "resize" || subresource == "ephemeralcontainers") {
+    if (entry.create != nullptr) entry.create(out, fresh);
+    subresource == "resize" ? rules::check_pod_resize(out, fresh, old) : rules::check_pod_ephemeral(out, fresh, old);
+    return std::move(out).take();
+  }
   if (entry.create != nullptr) entry.create(out, fresh);
   if (entry.update != nullptr) entry.update(out, fresh, old);
   if (kind.schema) rules::check_schema(out, *kind.schema, fresh);

@@ -141,6 +141,9 @@ void check_scale(Problems& out, const Value& scale);
 void check_service_account(Problems& out, const Value& object);
 // Certificates' approval subresource alone may decide (validate_access_certificates.cpp).
 void check_signing_request_approval(Problems& out, const Value& fresh, const Value& old);
+// The parts of a pod that have subresources of their own (validate_access_pod.cpp).
+void check_pod_resize(Problems& out, const Value& fresh, const Value& old);
+void check_pod_ephemeral(Problems& out, const Value& fresh, const Value& old);
 
 // Required strings and enums of the schema, at any depth but in status; skips fields that already have an error.
 void check_schema(Problems& out, const Schema& schema, const Value& object);

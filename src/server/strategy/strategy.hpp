@@ -19,6 +19,8 @@
 
 namespace server {
 
+struct User;
+
 // What a strategy may look at and use while one write is decided.
 struct WriteContext {
   store::Txn& txn;
@@ -28,6 +30,7 @@ struct WriteContext {
   Allocators::Journal& allocations;
   std::vector<std::string>& warnings;
   const api::Registry& builtin;
+  const User* user = nullptr;  // who asks; null for the server's own writes
 };
 
 class Strategy {
@@ -40,6 +43,13 @@ class Strategy {
   virtual void prepare_update(WriteContext& context, base::Value& fresh, const base::Value& old) const;
   // `fresh` came through /status: everything but status (and a little metadata) is taken from `old`.
   virtual void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const;
+
+  // `fresh` came through another subresource that speaks the kind itself (approval, resize, ephemeralcontainers):
+  // everything but that part is taken from `old`.
+  virtual base::Result<void> prepare_part(WriteContext&, std::string_view /*part*/, base::Value& /*fresh*/,
+                                          const base::Value& /*old*/) const {
+    return {};
+  }
 
   // After validation: what looks at other objects or allocates.
   virtual base::Result<void> admit_create(WriteContext&, base::Value& /*object*/) const { return {}; }
