@@ -142,4 +142,18 @@ TEST(Kinds, ShortNamesAreNames) {
   EXPECT_EQ(registry->find_resource("", "v1", "nodes")->short_names, std::vector<std::string>{"no"});
 }
 
+// A field may merge a type otherwise than the type says, also when the type comes later in the document.
+TEST(Kinds, FieldsOverrideTypesThatComeLater) {
+  api::TypeTable types;
+  ASSERT_TRUE(types.add(base::parse_json(R"({
+    "A":{"type":"object","properties":{"z":{"$ref":"Z","x-kubernetes-patch-strategy":"retainKeys"}}},
+    "Z":{"type":"object","x-kubernetes-map-type":"atomic","properties":{"name":{"type":"string"}}}})").value()));
+  const auto field = types.find("A")->find("z")->schema;
+  EXPECT_TRUE(field->patch_retain_keys);
+  EXPECT_TRUE(field->atomic_map);
+  EXPECT_EQ(field->type, Schema::Type::object);
+  EXPECT_TRUE(field->find("name"));
+  EXPECT_FALSE(types.find("Z")->patch_retain_keys);
+}
+
 }  // namespace

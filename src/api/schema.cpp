@@ -105,7 +105,17 @@ Result<void> TypeTable::add(const Value& types) {
     if (auto filled = fill(schema, from); !filled)
       return std::unexpected(std::move(filled).error().wrap(name));
   }
+  // A type that was copied may have been filled only after that.
+  for (const Override& one : overrides_) one.apply();
+  overrides_.clear();
   return {};
+}
+
+void TypeTable::Override::apply() const {
+  *copy = *type;
+  if (atomic_map) copy->atomic_map = *atomic_map;
+  copy->patch_merge = merge;
+  copy->patch_retain_keys = retain_keys;
 }
 
 Result<SchemaPtr> TypeTable::read_reference(const Value& from) {
@@ -179,15 +189,14 @@ Result<Schema::Property> TypeTable::read_property(const std::string& name, const
   out.proto = static_cast<int>(from["proto"].int_or(0));
   out.proto_inside = static_cast<int>(from["inside"].int_or(0));
   TRY(out.schema, read(from));
-  const bool is_ref = from["$ref"].is_string();
   const std::string_view strategy = from["x-kubernetes-patch-strategy"].as_string();
-  if (is_ref && (from[kMapType].is_string() || !strategy.empty())) {
+  if (from["$ref"].is_string() && (from[kMapType].is_string() || !strategy.empty())) {
     // What the field says of the map wins over what the type says.
-    auto own = std::make_shared<Schema>(*out.schema);
-    if (from[kMapType].is_string()) own->atomic_map = from[kMapType].as_string() == "atomic";
-    own->patch_merge = strategy.contains("merge");
-    own->patch_retain_keys = strategy.contains("retainKeys");
-    out.schema = std::move(own);
+    Override own{std::make_shared<Schema>(), out.schema, {}, strategy.contains("merge"), strategy.contains("retainKeys")};
+    if (from[kMapType].is_string()) own.atomic_map = from[kMapType].as_string() == "atomic";
+    own.apply();
+    out.schema = own.copy;
+    overrides_.push_back(std::move(own));
   }
   return out;
 }

@@ -5,7 +5,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "api/kinds.hpp"
 #include "base/result.hpp"
@@ -25,6 +27,15 @@ class TypeTable {
   base::Result<SchemaPtr> read(const base::Value& schema);
 
  private:
+  // A field that uses a type, but merges it otherwise.
+  struct Override {
+    std::shared_ptr<Schema> copy;
+    SchemaPtr type;
+    std::optional<bool> atomic_map;
+    bool merge, retain_keys;
+    void apply() const;
+  };
+
   base::Result<void> fill(Schema& out, const base::Value& from);
   base::Result<void> fill_properties(Schema& out, const base::Value& from);
   base::Result<Schema::Property> read_property(const std::string& name, const base::Value& from);
@@ -32,6 +43,7 @@ class TypeTable {
 
   std::map<std::string, std::shared_ptr<Schema>, std::less<>> types_;
   std::map<std::string, SchemaPtr, std::less<>> scalars_;  // by type/format
+  std::vector<Override> overrides_;                        // whose types may not be filled yet
 };
 
 // `definition`: one file of schema/, without its types.
