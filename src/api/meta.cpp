@@ -199,6 +199,7 @@ std::string selectable_field(const Kind& kind, const Value& object, std::string_
     const auto& ips = object["status"]["podIPs"].as_array();
     return std::string(ips.empty() ? object["status"]["podIP"].as_string() : ips[0]["ip"].as_string());
   }
+  if (kind.kind == "Job" && field == "status.successful") return std::to_string(object["status"]["succeeded"].int_or(0));
   std::string text = as_text(by_path(object, field));
   if (!text.empty()) return text;
   if (field == "spec.unschedulable" || field == "spec.hostNetwork") return "false";

@@ -79,6 +79,7 @@ TEST(Meta, SelectableFields) {
       {"ReplicationController", R"({"status":{"replicas":3}})", "status.replicas", "3"},
       {"ReplicationController", R"({})", "status.replicas", "0"},
       {"Namespace", R"({"metadata":{"name":"x"}})", "name", "x"},
+      {"Namespace", R"({"status":{"phase":"Active"}})", "status.phase", "Active"},
       {"Secret", R"({"type":"Opaque"})", "type", "Opaque"},
       {"Service", R"({"spec":{"type":"ClusterIP"}})", "spec.type", "ClusterIP"},
       {"Event", R"({"involvedObject":{"uid":"u"}})", "involvedObject.uid", "u"},
@@ -93,6 +94,10 @@ TEST(Meta, SelectableFields) {
     EXPECT_TRUE(is_selectable_field(kind, one.field)) << one.field;
     EXPECT_EQ(selectable_field(kind, json(one.object), one.field), one.value) << one.kind << " " << one.field;
   }
+  Kind job;
+  job.kind = "Job";
+  EXPECT_EQ(selectable_field(job, json(R"({"status":{"succeeded":2}})"), "status.successful"), "2");
+  EXPECT_EQ(selectable_field(job, json("{}"), "status.successful"), "0");
   Kind pod;
   pod.kind = "Pod";
   EXPECT_FALSE(is_selectable_field(pod, "spec.containers"));
