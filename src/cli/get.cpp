@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "base/json.hpp"
+#include "base/jsonpath.hpp"
 #include "base/strings.hpp"
 #include "cli/command.hpp"
-#include "cli/jsonpath.hpp"
 #include "cli/output.hpp"
 #include "cli/targets.hpp"
 
@@ -83,7 +83,7 @@ bool sort_objects(Array& items, std::string_view member, const std::string& by) 
   std::vector<std::pair<Value, Value>> keyed;
   bool any = false;
   for (Value& item : items) {
-    auto values = select_jsonpath(by, member.empty() ? item : item[member]);
+    auto values = base::select_jsonpath(by, member.empty() ? item : item[member]);
     Value key = values && !values->empty() ? values->front() : Value();
     any = any || !key.is_null();
     keyed.emplace_back(std::move(key), std::move(item));
@@ -188,7 +188,7 @@ int print_objects(const Request& request) {
       !single && !by.empty() && !items.empty() && !sort_objects(items, "", by))
     return print_error(base::Error{
         base::Reason::unknown,
-        fmt::format("couldn't find any field with path \"{}\" in the list of objects", relaxed_jsonpath(by)),
+        fmt::format("couldn't find any field with path \"{}\" in the list of objects", base::relaxed_jsonpath(by)),
         nullptr});
   Value shown = single ? std::move(items[0])
                        : Value(Object{{"apiVersion", "v1"},

@@ -7,9 +7,9 @@
 #include <iterator>
 
 #include "base/json.hpp"
+#include "base/jsonpath.hpp"
 #include "base/strings.hpp"
 #include "base/yaml.hpp"
-#include "cli/jsonpath.hpp"
 #include "cli/targets.hpp"
 
 namespace cli {
@@ -114,7 +114,7 @@ base::Result<std::string> custom_columns(const std::string& spec, const Value& o
   for (const Value* row : rows) {
     std::vector<std::string> cells;
     for (auto& path : paths) {
-      TRY(auto values, select_jsonpath(path, *row));
+      TRY(auto values, base::select_jsonpath(path, *row));
       std::vector<std::string> texts;
       for (auto& value : values) texts.push_back(go_text(value));
       cells.push_back(texts.empty() ? "<none>" : base::join(texts, ","));
@@ -178,7 +178,7 @@ base::Result<std::string> format_object(const OutputFormat& format, const Value&
     case OutputFormat::Kind::json:
       return base::write_json_pretty(object) + "\n";
     case OutputFormat::Kind::jsonpath:
-      return evaluate_jsonpath(format.text, object);
+      return base::evaluate_jsonpath(format.text, object);
     case OutputFormat::Kind::custom_columns:
       return custom_columns(format.text, object, format.headers);
     case OutputFormat::Kind::name: {

@@ -10,13 +10,16 @@
 #include "base/result.hpp"
 #include "base/value.hpp"
 
-namespace cli {
+namespace base {
 
 // Evaluates the template over the value. A missing key gives nothing when `allow_missing`, else an error.
-base::Result<std::string> evaluate_jsonpath(std::string_view text, const base::Value& value, bool allow_missing = true);
+Result<std::string> evaluate_jsonpath(std::string_view text, const Value& value, bool allow_missing = true);
 // As --sort-by and custom-columns take it: `.metadata.name`, `{.metadata.name}`, `metadata.name` -> a template.
 std::string relaxed_jsonpath(std::string_view text);
 // The values that the relaxed path selects.
-base::Result<base::Array> select_jsonpath(std::string_view text, const base::Value& value);
+Result<Array> select_jsonpath(std::string_view text, const Value& value);
 
-}  // namespace cli
+// A value as the templates print it: texts as they are, the rest as JSON with sorted members.
+std::string jsonpath_text(const Value& value);
+
+}  // namespace base

@@ -1,10 +1,10 @@
-#include "cli/jsonpath.hpp"
+#include "base/jsonpath.hpp"
 
 #include <gtest/gtest.h>
 
 #include "base/json.hpp"
 
-namespace cli {
+namespace base {
 namespace {
 
 std::string eval(std::string_view path) {
@@ -35,4 +35,4 @@ TEST(Jsonpath, ErrorsNameTheTemplate) {
 }
 
 }  // namespace
-}  // namespace cli
+}  // namespace base

@@ -1,4 +1,4 @@
-#include "cli/jsonpath.hpp"
+#include "base/jsonpath.hpp"
 
 #include <fmt/format.h>
 
@@ -10,10 +10,9 @@
 #include "base/json.hpp"
 #include "base/strings.hpp"
 
-namespace cli {
+namespace base {
 namespace {
 
-using base::Value;
 using Values = std::vector<const Value*>;
 
 struct Node;
@@ -432,10 +431,7 @@ std::string print(const Values& values) {
   std::string out;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) out += ' ';
-    if (auto* s = values[i]->if_string())
-      out += *s;
-    else if (!values[i]->is_null())
-      out += escape_html(base::write_json(sorted(*values[i])));
+    if (!values[i]->is_null()) out += jsonpath_text(*values[i]);
   }
   return out;
 }
@@ -486,6 +482,11 @@ base::Result<std::string> evaluate_jsonpath(std::string_view text, const Value& 
   return out;
 }
 
+std::string jsonpath_text(const Value& value) {
+  if (const auto* text = value.if_string()) return *text;
+  return escape_html(write_json(sorted(value)));
+}
+
 std::string relaxed_jsonpath(std::string_view text) {
   if (text.starts_with('{')) return std::string(text);
   return "{" + std::string(text.starts_with('.') || text.starts_with('[') ? "" : ".") + std::string(text) +
@@ -503,4 +504,4 @@ base::Result<base::Array> select_jsonpath(std::string_view text, const Value& va
   return out;
 }
 
-}  // namespace cli
+}  // namespace base
