@@ -7,6 +7,7 @@
 #include <set>
 
 #include "api/columns_pod.hpp"
+#include "api/custom/definition.hpp"
 #include "api/meta.hpp"
 #include "api/printing.hpp"
 #include "base/strings.hpp"
@@ -352,9 +353,19 @@ const Printer& printer_of(const Kind& kind) {
 
 }  // namespace
 
-std::vector<Column> columns_of(const Kind& kind) { return printer_of(kind).columns; }
+std::vector<Column> columns_of(const Kind& kind) {
+  if (!kind.custom) return printer_of(kind).columns;
+  std::vector<Column> out{name_column()};
+  out.insert(out.end(), kind.columns.begin(), kind.columns.end());
+  return out;
+}
 
 std::vector<Value> table_cells(const Kind& kind, const Value& object, Time now) {
+  if (kind.custom) {
+    Cells out = custom_cells(kind, object, now);
+    out.insert(out.begin(), Value(name_of(object)));
+    return out;
+  }
   return printer_of(kind).cells(object, now);
 }
 
