@@ -21,7 +21,8 @@ using base::Value;
 namespace {
 
 constexpr std::string_view kV3References = "#/components/schemas/";
-constexpr std::array<std::string_view, 7> kMethods = {"get", "put", "post", "delete", "options", "head", "patch"};
+constexpr std::array<std::string_view, 7> kMethods = {"get",     "put",  "post", "delete",
+                                                      "options", "head", "patch"};
 
 bool is_extension(std::string_view name) { return name.starts_with("x-"); }
 
@@ -32,7 +33,8 @@ Value definition_reference(std::string_view v3) {
 
 // ---- From v3 to v2.
 
-// Keywords that mean the same in both; v2 has no nullable, oneOf, anyOf or not, and upstream publishes no defaults in it.
+// Keywords that mean the same in both; v2 has no nullable, oneOf, anyOf or not, and upstream publishes no
+// defaults in it.
 constexpr std::array<std::string_view, 14> kSame = {
     "format",    "title",     "multipleOf", "maximum",  "exclusiveMaximum", "minimum",     "exclusiveMinimum",
     "maxLength", "minLength", "pattern",    "maxItems", "minItems",         "uniqueItems", "enum"};
@@ -109,7 +111,8 @@ Value operation_v2(const Value& operation) {
     for (const auto& [type, value] : content) consumes.emplace_back(type);
     parameters.emplace_back(std::move(one));
   }
-  for (const auto& parameter : operation["parameters"].as_array()) parameters.push_back(parameter_v2(parameter));
+  for (const auto& parameter : operation["parameters"].as_array())
+    parameters.push_back(parameter_v2(parameter));
   Object responses;
   for (const auto& [code, response] : operation["responses"].as_object()) {
     responses.append(code, response_v2(response));
@@ -142,8 +145,8 @@ Value path_v2(const Value& path) {
   return out;
 }
 
-// ---- From v2 to the shape of gnostic's messages: what may be anything is text, choices are named, extensions stand
-// together.
+// ---- From v2 to the shape of gnostic's messages: what may be anything is text, choices are named,
+// extensions stand together.
 
 Value any_text(const Value& value) { return Object{{"yaml", base::write_json(value)}}; }
 
@@ -214,7 +217,8 @@ void shape_path(Value& path) {
   }
 }
 
-// The messages, in the language of schema/: `inside` for what stands wrapped. Named lists are maps: name = 1, value = 2.
+// The messages, in the language of schema/: `inside` for what stands wrapped. Named lists are maps: name = 1,
+// value = 2.
 constexpr std::string_view kMessages = R"json({
 "Any": {"properties": {"yaml": {"type": "string", "proto": 2}}},
 "Schema": {"properties": {
@@ -346,7 +350,8 @@ class ProtobufSink final : public Sink {
   }
 
  private:
-  static void named(std::string& out, int number, const std::string& name, const Schema& schema, const Value& value) {
+  static void named(std::string& out, int number, const std::string& name, const Schema& schema,
+                    const Value& value) {
     std::string entry;
     append_bytes_field(entry, 1, name);
     if (!append_message_field(entry, 2, schema, base::write_json(value)))

@@ -90,8 +90,8 @@ TEST(OpenApiV2, EveryServedKindHasItsDefinitionAndPaths) {
   std::set<std::string> kinds;
   for (const auto& [name, schema] : json_document()["definitions"].as_object()) {
     for (const auto& gvk : schema["x-kubernetes-group-version-kind"].as_array())
-      kinds.insert(std::string(gvk["group"].as_string()) + "/" + std::string(gvk["version"].as_string()) + "/" +
-                   std::string(gvk["kind"].as_string()));
+      kinds.insert(std::string(gvk["group"].as_string()) + "/" + std::string(gvk["version"].as_string()) +
+                   "/" + std::string(gvk["kind"].as_string()));
   }
   for (const auto& kind : registry().all()) {
     if (!kind->stored || kind->hidden) continue;
@@ -108,7 +108,8 @@ TEST(OpenApiV2, AServiceReadsLikeSwagger) {
   EXPECT_EQ(post["parameters"].as_array().at(0)["in"].as_string(), "body");
   EXPECT_EQ(post["parameters"].as_array().at(0)["schema"]["$ref"].as_string(),
             "#/definitions/io.k8s.api.core.v1.Service");
-  EXPECT_EQ(post.at({"responses", "201", "schema", "$ref"}).as_string(), "#/definitions/io.k8s.api.core.v1.Service");
+  EXPECT_EQ(post.at({"responses", "201", "schema", "$ref"}).as_string(),
+            "#/definitions/io.k8s.api.core.v1.Service");
   const Value& spec = json_document()["definitions"]["io.k8s.api.core.v1.ServiceSpec"];
   const Value& port = json_document()["definitions"]["io.k8s.api.core.v1.ServicePort"];
   EXPECT_EQ(spec["properties"]["ports"]["items"]["$ref"].as_string(),
@@ -116,7 +117,8 @@ TEST(OpenApiV2, AServiceReadsLikeSwagger) {
   EXPECT_EQ(spec["properties"]["ports"]["x-kubernetes-patch-merge-key"].as_string(), "port");
   EXPECT_EQ(port["properties"]["targetPort"]["$ref"].as_string(),
             "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString");
-  const Value& number_or_text = json_document()["definitions"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"];
+  const Value& number_or_text =
+      json_document()["definitions"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"];
   EXPECT_EQ(number_or_text["type"].as_string(), "string");
   EXPECT_EQ(number_or_text["format"].as_string(), "int-or-string");
 }
@@ -139,7 +141,8 @@ void expect_same_schema(const std::string& where, const Value& json, const Messa
   if (depth > 3) return;
   for (const auto& [name, property] : json["properties"].as_object())
     expect_same_schema(where + "." + name, property, message.at(25).named(1, name), depth + 1);
-  if (json["items"].is_object()) expect_same_schema(where + "[]", json["items"], message.at(23).at(1), depth + 1);
+  if (json["items"].is_object())
+    expect_same_schema(where + "[]", json["items"], message.at(23).at(1), depth + 1);
   if (json["additionalProperties"].is_object())
     expect_same_schema(where + "{}", json["additionalProperties"], message.at(21).at(1), depth + 1);
 }
@@ -152,9 +155,10 @@ TEST(OpenApiV2, BothFormsSayTheSame) {
   const Message paths = document.at(8), definitions = document.at(9);
   EXPECT_EQ(paths.texts.count(2), json_document()["paths"].as_object().size());
   EXPECT_EQ(definitions.texts.count(1), json_document()["definitions"].as_object().size());
-  for (auto name : {"io.k8s.api.core.v1.Service", "io.k8s.api.core.v1.ServiceSpec", "io.k8s.api.core.v1.Pod",
-                    "io.k8s.api.core.v1.ContainerPort", "io.k8s.api.core.v1.ConfigMap",
-                    "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "io.k8s.apimachinery.pkg.api.resource.Quantity"}) {
+  for (auto name :
+       {"io.k8s.api.core.v1.Service", "io.k8s.api.core.v1.ServiceSpec", "io.k8s.api.core.v1.Pod",
+        "io.k8s.api.core.v1.ContainerPort", "io.k8s.api.core.v1.ConfigMap",
+        "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "io.k8s.apimachinery.pkg.api.resource.Quantity"}) {
     const Value& json = json_document()["definitions"][name];
     ASSERT_TRUE(json.is_object()) << name;
     expect_same_schema(name, json, definitions.named(1, name));
@@ -183,7 +187,8 @@ TEST(OpenApiV2, OperationsInProtobufNameTheirParameters) {
     if (parameter.texts.count(4)) path_parameters.emplace(parameter.at(4).text(4));
   }
   EXPECT_EQ(path_parameters, (std::set<std::string>{"name", "namespace"}));
-  EXPECT_EQ(patch.at(9).named(1, "200").at(1).at(2).at(1).text(1), "#/definitions/io.k8s.api.core.v1.Service");
+  EXPECT_EQ(patch.at(9).named(1, "200").at(1).at(2).at(1).text(1),
+            "#/definitions/io.k8s.api.core.v1.Service");
 }
 
 }  // namespace

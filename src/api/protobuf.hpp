@@ -25,9 +25,9 @@ bool has_protobuf(const Schema& schema);
 // bad_request on malformed bytes.
 base::Result<base::Value> decode_protobuf(const Kind& kind, std::string_view bytes);
 
-// --- Writing (protobuf_writer.cpp). `json` must follow the schema (decode_object made it so); unknown members
-// are left out. The JSON text becomes protobuf in one pass: nothing is built between. False when it is no JSON
-// or does not follow the schema; then `out` holds rubbish.
+// --- Writing (protobuf_writer.cpp). `json` must follow the schema (decode_object made it so); unknown
+// members are left out. The JSON text becomes protobuf in one pass: nothing is built between. False when it
+// is no JSON or does not follow the schema; then `out` holds rubbish.
 
 // The message alone, without length or envelope, appended.
 bool append_message(std::string& out, const Schema& schema, std::string_view json);

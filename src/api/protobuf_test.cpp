@@ -127,11 +127,10 @@ TEST(Protobuf, EveryKindSurvivesTheWayThereAndBack) {
 
 TEST(Protobuf, LengthsOfAllSizesAreRight) {
   const auto& map = kind("ConfigMap");
-  for (size_t size : {1u, 110u, 121u, 122u, 123u, 124u, 125u, 126u, 127u, 128u, 300u, 16'370u, 16'383u, 16'384u, 70'000u,
-                      2'097'152u}) {
-    const Value value = base::Object{{"kind", "ConfigMap"},
-                                     {"apiVersion", "v1"},
-                                     {"data", base::Object{{"k", std::string(size, 'x')}}}};
+  for (size_t size : {1u, 110u, 121u, 122u, 123u, 124u, 125u, 126u, 127u, 128u, 300u, 16'370u, 16'383u,
+                      16'384u, 70'000u, 2'097'152u}) {
+    const Value value = base::Object{
+        {"kind", "ConfigMap"}, {"apiVersion", "v1"}, {"data", base::Object{{"k", std::string(size, 'x')}}}};
     const auto back = api::decode_protobuf(map, api::encode_protobuf(map, value));
     ASSERT_TRUE(back) << size << ": " << back.error().message;
     EXPECT_EQ(*back, value) << size;
@@ -143,13 +142,16 @@ TEST(Protobuf, TextsAreUnescaped) {
       kind("ConfigMap"),
       R"({"kind":"ConfigMap","apiVersion":"v1","x":[{"a":"}"},2],"y":1.5,"z":null,"data":{"q\"":"a\n\u00e9\ud83d\ude00\u003c\/"}})");
   ASSERT_TRUE(bytes) << bytes.error().message;
-  EXPECT_TRUE(bytes->contains("\x0a\x02q\"\x12\x0a" "a\n\xc3\xa9\xf0\x9f\x98\x80</"s));
+  EXPECT_TRUE(
+      bytes->contains("\x0a\x02q\"\x12\x0a"
+                      "a\n\xc3\xa9\xf0\x9f\x98\x80</"s));
   EXPECT_FALSE(bytes->contains("\x1a\x01"s)) << "members that the schema does not know are left out";
 }
 
 TEST(Protobuf, TextThatFollowsNoSchemaIsRefused) {
-  for (std::string_view text : {"", "[]", "{", R"({"data":{"a":1}})", R"({"data":[]})", R"({"immutable":"yes"})",
-                                R"({"data":{"a":"b"}}x)", R"({"data":{"a":"\u12"}})"}) {
+  for (std::string_view text :
+       {"", "[]", "{", R"({"data":{"a":1}})", R"({"data":[]})", R"({"immutable":"yes"})",
+        R"({"data":{"a":"b"}}x)", R"({"data":{"a":"\u12"}})"}) {
     EXPECT_FALSE(api::transcode_protobuf(kind("ConfigMap"), text)) << text;
   }
 }

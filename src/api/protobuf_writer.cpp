@@ -33,8 +33,8 @@ void put_tag(std::string& out, int number, Wire wire) {
   put_varint(out, static_cast<uint64_t>(number) << 3 | static_cast<uint64_t>(wire));
 }
 
-// A field whose length is known only when it has been written: one byte is kept free for it, and more are pushed in
-// for the few that need them.
+// A field whose length is known only when it has been written: one byte is kept free for it, and more are
+// pushed in for the few that need them.
 size_t open_field(std::string& out, int number) {
   put_tag(out, number, Wire::bytes);
   out += '\0';
@@ -80,7 +80,8 @@ void put_code_point(std::string& out, uint32_t code) {
   }
 }
 
-// Reads JSON that the server wrote itself, piece by piece. Every function answers false at the first surprise.
+// Reads JSON that the server wrote itself, piece by piece. Every function answers false at the first
+// surprise.
 class Cursor {
  public:
   explicit Cursor(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
@@ -96,7 +97,8 @@ class Cursor {
   }
   bool take_word(std::string_view word) {
     peek();
-    if (static_cast<size_t>(end_ - at_) < word.size() || std::string_view(at_, word.size()) != word) return false;
+    if (static_cast<size_t>(end_ - at_) < word.size() || std::string_view(at_, word.size()) != word)
+      return false;
     at_ += word.size();
     return true;
   }
@@ -157,7 +159,8 @@ class Cursor {
         if ((c == '}' || c == ']') && --depth < 0) return false;
         ++at_;
         // The rest of a number or a word.
-        while (depth == 0 && at_ != end_ && !std::string_view(",]} \n\t\r").contains(*at_) && c != '}' && c != ']')
+        while (depth == 0 && at_ != end_ && !std::string_view(",]} \n\t\r").contains(*at_) && c != '}' &&
+               c != ']')
           ++at_;
       }
     } while (depth > 0);
@@ -194,8 +197,8 @@ class Cursor {
       uint32_t code = 0, low = 0;
       if (!unit(text, i + 1, code)) return false;
       i += 4;
-      if (code >= 0xd800 && code < 0xdc00 && text.substr(i + 1).starts_with("\\u") && unit(text, i + 3, low) &&
-          low >= 0xdc00 && low < 0xe000) {
+      if (code >= 0xd800 && code < 0xdc00 && text.substr(i + 1).starts_with("\\u") &&
+          unit(text, i + 3, low) && low >= 0xdc00 && low < 0xe000) {
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
         i += 6;
       }
@@ -285,11 +288,16 @@ class Writer {
 
   bool field(int number, const Schema& schema, int depth) {
     switch (schema.type) {
-      case Schema::Type::boolean: return boolean(number);
-      case Schema::Type::integer: return integer(number);
-      case Schema::Type::number: return real(number);
-      case Schema::Type::array: return list(number, schema, depth);
-      case Schema::Type::map: return map(number, schema, depth);
+      case Schema::Type::boolean:
+        return boolean(number);
+      case Schema::Type::integer:
+        return integer(number);
+      case Schema::Type::number:
+        return real(number);
+      case Schema::Type::array:
+        return list(number, schema, depth);
+      case Schema::Type::map:
+        return map(number, schema, depth);
       default: {
         const size_t start = open_field(*out_, number);
         if (!content(schema, depth)) return false;
@@ -302,10 +310,13 @@ class Writer {
   bool content(const Schema& schema, int depth) {
     std::string_view text;
     switch (schema.type) {
-      case Schema::Type::object: return message(schema, depth);
+      case Schema::Type::object:
+        return message(schema, depth);
       case Schema::Type::time:
-      case Schema::Type::micro_time: return time();
-      case Schema::Type::int_or_string: return int_or_string();
+      case Schema::Type::micro_time:
+        return time();
+      case Schema::Type::int_or_string:
+        return int_or_string();
       case Schema::Type::any:
         if (!in_.skip(text)) return false;
         append_bytes_field(*out_, 1, text);
@@ -368,7 +379,8 @@ class Writer {
     return true;
   }
 
-  // Each entry is a message: key = 1, value = 2. A list as value is a message with the elements as its field 1.
+  // Each entry is a message: key = 1, value = 2. A list as value is a message with the elements as its
+  // field 1.
   bool map(int number, const Schema& schema, int depth) {
     if (!in_.take('{')) return false;
     for (bool first = true; !in_.take('}'); first = false) {
@@ -458,8 +470,9 @@ base::Result<std::string> transcode_protobuf(const Kind& kind, std::string_view 
   std::string message;
   message.reserve(json.size());
   if (!append_message(message, *kind.schema, json)) {
-    return base::fail(base::Reason::internal_error,
-                      fmt::format("an object of kind {} does not follow its schema: no protobuf can be made", kind.kind));
+    return base::fail(
+        base::Reason::internal_error,
+        fmt::format("an object of kind {} does not follow its schema: no protobuf can be made", kind.kind));
   }
   std::string out = envelope_head(kind.api_version(), kind.kind, message.size());
   out += message;

@@ -33,7 +33,8 @@ void drain(z_stream& stream, std::string& out, int flush) {
 
 std::string gzip(std::span<const std::string_view> pieces, int level) {
   z_stream stream{};
-  if (deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+  if (deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::bad_alloc();
   std::string out;
   try {
     for (std::string_view piece : pieces) {
