@@ -57,20 +57,15 @@ base::Result<void> check_list_combination(const ListOptions& o, bool revision_gi
   };
   const std::string kMatch = "resourceVersionMatch";
   if (o.watch) {
-    if (o.send_initial_events) {
-      if (o.match.empty())
-        forbid(kMatch, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-      if (!o.match.empty() && o.match != "NotOlderThan") {
-        errors.push_back(api::unsupported_field(kMatch, o.match, {"NotOlderThan"}));
-      }
-      if (*o.send_initial_events && !o.allow_bookmarks) {
-        forbid("allowWatchBookmarks", "sendInitialEvents requires setting allowWatchBookmarks to true");
-      }
-    } else if (!o.match.empty()) {
-      forbid(kMatch, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    if (o.send_initial_events && o.match != "NotOlderThan")
+      forbid(kMatch, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (!o.match.empty()) {
+      if (!o.send_initial_events)
+        forbid(kMatch, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+      if (o.match != "NotOlderThan") errors.push_back(api::unsupported_field(kMatch, o.match, {"NotOlderThan"}));
+      if (!o.continue_.empty()) forbid(kMatch, "resourceVersionMatch is forbidden when continue is provided");
     }
   } else {
-    if (o.send_initial_events) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
     if (!o.match.empty()) {
       if (!revision_given)
         forbid(kMatch, "resourceVersionMatch is forbidden unless resourceVersion is provided");
@@ -82,6 +77,7 @@ base::Result<void> check_list_combination(const ListOptions& o, bool revision_gi
         forbid(kMatch, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
       }
     }
+    if (o.send_initial_events) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
   }
   if (!errors.empty()) return std::unexpected(invalid_options("ListOptions", std::move(errors)));
   return {};
@@ -143,6 +139,15 @@ base::Result<std::optional<int64_t>> parse_resource_version(std::string_view tex
   return number;
 }
 
+base::Error too_large_revision(int64_t wanted, int64_t current) {
+  auto details = std::make_shared<base::ErrorDetails>();
+  details->retry_after_seconds = 1;
+  details->causes.push_back({"ResourceVersionTooLarge", "Too large resource version", ""});
+  return {base::Reason::timeout,
+          fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current),
+          std::move(details)};
+}
+
 base::Result<IncludeObject> parse_include_object(const net::Query& query) {
   auto include = query.get("includeObject");
   if (include.empty() || include == "Metadata") return IncludeObject::metadata;
@@ -170,7 +175,7 @@ base::Result<ListOptions> parse_list_options(const net::Query& query, const Reso
   TRY(options.timeout_seconds, parse_number(query, "timeoutSeconds"));
   TRY(options.include, parse_include_object(query));
   CHECK_OK(check_list_combination(options, options.resource_version.has_value()));
-  if (!options.continue_.empty() && options.resource_version.value_or(0) != 0) {
+  if (!options.watch && !options.continue_.empty() && options.resource_version.value_or(0) != 0) {
     return std::unexpected(
         api::bad_request("specifying resource version is not allowed when using continue"));
   }
@@ -269,7 +274,7 @@ base::Result<ContinueToken> decode_continue(std::string_view text, std::string_v
   ContinueToken token;
   token.revision = (*value)["rv"].int_or(0);
   token.start_after = std::string((*value)["start"].as_string());
-  if (token.revision <= 0) return fail("it names no revision");
+  if (token.revision == 0 || token.revision < kInconsistent) return fail("it names no revision");
   if (token.start_after.empty() || token.start_after.find("..") != std::string::npos ||
       token.start_after.starts_with('/')) {
     return fail("it names no place to go on from");

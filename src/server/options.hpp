@@ -37,6 +37,9 @@ base::Result<IncludeObject> parse_include_object(const net::Query& query);
 // "" and absent: nothing. bad_request for what is no revision.
 base::Result<std::optional<int64_t>> parse_resource_version(std::string_view text);
 
+// 504 with what client-go looks for: the client has seen a newer state than this server has.
+base::Error too_large_revision(int64_t wanted, int64_t current);
+
 struct WriteOptions {
   bool dry_run = false;
   api::FieldValidation validation = api::FieldValidation::warn;
@@ -60,9 +63,10 @@ base::Result<DeleteOptions> parse_delete_options(const net::Query& query, const 
 
 // The place where a list goes on: after `start_after`, as of `revision`.
 struct ContinueToken {
-  int64_t revision = 0;
+  int64_t revision = 0;     // kInconsistent: as of now, whatever the pages before showed
   std::string start_after;  // key without the prefix
 };
+inline constexpr int64_t kInconsistent = -1;
 std::string encode_continue(const ContinueToken& token, std::string_view prefix);
 base::Result<ContinueToken> decode_continue(std::string_view text, std::string_view prefix);
 

@@ -53,6 +53,7 @@ class Recorder final : public net::Responder,
     if (gone_) return false;
     chunks_.push_back(chunk);
     body_ += *chunk;
+    if (!reading_) pending_ += chunk->size();
     changed_.notify_all();
     return true;
   }
@@ -61,7 +62,20 @@ class Recorder final : public net::Responder,
     finished_ = true;
     changed_.notify_all();
   }
-  size_t pending() const override { return 0; }
+  size_t pending() const override {
+    std::lock_guard lock(mutex_);
+    return pending_;
+  }
+  // A client that does not read: what is written waits, until it reads again.
+  void set_reading(bool reading) {
+    std::lock_guard lock(mutex_);
+    reading_ = reading;
+    if (reading) pending_ = 0;
+  }
+  bool finished() const {
+    std::lock_guard lock(mutex_);
+    return finished_;
+  }
   void on_close(std::function<void()> callback) override {
     std::lock_guard lock(mutex_);
     on_close_ = std::move(callback);
@@ -124,6 +138,8 @@ class Recorder final : public net::Responder,
   std::string body_;
   bool gone_ = false;
   bool finished_ = false;
+  bool reading_ = true;
+  size_t pending_ = 0;
   std::function<void()> on_close_;
 };
 

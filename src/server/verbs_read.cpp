@@ -5,29 +5,34 @@
 #include <algorithm>
 
 #include "api/status.hpp"
+#include "base/json.hpp"
 #include "server/core.hpp"
+#include "server/negotiate.hpp"
 #include "server/versions.hpp"
 
 namespace server {
 
 namespace {
 
-// 504 with what client-go looks for: the client has seen a newer state than this server has.
-base::Error too_large_revision(int64_t wanted, int64_t current) {
-  auto details = std::make_shared<base::ErrorDetails>();
-  details->retry_after_seconds = 1;
-  details->causes.push_back({"ResourceVersionTooLarge", "Too large resource version", ""});
-  return {base::Reason::timeout,
-          fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current),
-          std::move(details)};
-}
-
 base::Error list_expired() { return api::expired("The resourceVersion for the provided list is too old."); }
 
 struct Page {
   store::Listing listing;
-  size_t first = 0;  // where the page begins
+  size_t first = 0;   // where the page begins
+  std::string go_on;  // the state is compacted: with this token the list goes on from another one
 };
+
+// 410 with the way out in metadata.continue: a Status of its own, since no other has list metadata.
+void fail_compacted(const ExchangePtr& exchange, const std::string& go_on) {
+  auto status = api::make_status(api::expired(
+      "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+      "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+      "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+      "modified, or deleted between the time the first chunk was returned and now may show up in the list."));
+  status.object()["metadata"] = base::Object{{"continue", go_on}};
+  exchange->format = negotiate_or_json(exchange->request);
+  exchange->send_document(api::http_code(base::Reason::expired), net::make_chunk(base::write_json(status)));
+}
 
 // The state to list from, by resourceVersion, its match, limit and continue, as upstream reads them.
 base::Result<Page> open_listing(Core& core, const ListOptions& options, const std::string& prefix,
@@ -35,15 +40,16 @@ base::Result<Page> open_listing(Core& core, const ListOptions& options, const st
   Page page;
   if (!options.continue_.empty()) {
     TRY(auto token, decode_continue(options.continue_, prefix));
-    auto listing = core.store.list_at(narrowed, token.revision);
-    if (!listing) {
-      if (listing.error().reason != base::Reason::expired) return std::unexpected(std::move(listing).error());
-      return std::unexpected(
-          api::expired("The provided continue parameter is too old to display a consistent list result. You "
-                       "can start a new list "
-                       "without the continue parameter."));
+    if (token.revision == kInconsistent) {
+      page.listing = core.store.list(narrowed);
+    } else {
+      auto listing = core.store.list_at(narrowed, token.revision);
+      if (!listing && listing.error().reason == base::Reason::expired)
+        page.go_on = encode_continue({kInconsistent, token.start_after}, prefix);
+      if (!page.go_on.empty()) return page;
+      if (!listing) return std::unexpected(std::move(listing).error());
+      page.listing = std::move(*listing);
     }
-    page.listing = std::move(*listing);
     std::string start = prefix + token.start_after;
     auto at = std::upper_bound(page.listing.entries.begin(), page.listing.entries.end(), start,
                                [](const std::string& key, const store::EntryPtr& e) { return key < e->key; });
@@ -117,6 +123,7 @@ void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resourc
   if (name && (!resource.kind->namespaced || !exchange->route.namespace_.empty())) narrowed += *name;
   auto page = open_listing(core, *options, prefix, narrowed);
   if (!page) return exchange->fail(page.error());
+  if (!page->go_on.empty()) return fail_compacted(exchange, page->go_on);
   ListMeta meta;
   meta.revision = page->listing.revision;
   auto entries = served_entries(resource, take_page(*page, *options, prefix, meta));

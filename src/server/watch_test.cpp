@@ -149,7 +149,43 @@ TEST_F(ShortHistory, ATooOldRevisionIsAnErrorEvent) {
   auto list = call("GET", config_maps_ + "?resourceVersionMatch=Exact&resourceVersion=1");
   EXPECT_EQ(list.status, 410);
   EXPECT_EQ(list.message(), "The resourceVersion for the provided list is too old.");
-  EXPECT_EQ(call("GET", config_maps_ + "?watch=true&resourceVersion=99999").status, 504);
+}
+
+TEST_F(Watching, ARevisionOfTheFutureWaitsForWhatComesAfterIt) {
+  call("POST", config_maps_, config_map_json("before"));
+  auto future = std::to_string(store_->revision() + 2);
+  auto watch = begin("GET", config_maps_ + "?watch=true&resourceVersion=" + future);
+  for (auto name : {"one", "two", "three"}) call("POST", config_maps_, config_map_json(name));
+  auto events = watch->wait_events(1);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(name_of(events[0]), "three");
+}
+
+TEST_F(Watching, InitialEventsOfTheFutureAreRefusedWithARetry) {
+  auto reply = call("GET", config_maps_ +
+                               "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=999");
+  EXPECT_EQ(reply.status, 504);
+  EXPECT_EQ(reply.reason(), "Timeout");
+  EXPECT_THAT(std::string(reply.message()), HasSubstr("Timeout: Too large resource version: 999, current: "));
+  EXPECT_EQ(reply.json.at({"details", "retryAfterSeconds"}).int_or(0), 1);
+  EXPECT_EQ(reply.json.at({"details", "causes"}).as_array().at(0)["reason"].as_string(), "ResourceVersionTooLarge");
+  EXPECT_EQ(reply.headers.get("Retry-After"), "1");
+}
+
+TEST_F(Watching, InitialEventsMayBeLeftOut) {
+  call("POST", config_maps_, config_map_json("a"));
+  auto watch = begin("GET", config_maps_ + "?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan");
+  call("POST", config_maps_, config_map_json("b"));
+  EXPECT_EQ(name_of(watch->wait_events(1).at(0)), "b");
+}
+
+TEST_F(Watching, WithoutBookmarksInitialEventsHaveNoEnd) {
+  call("POST", config_maps_, config_map_json("a"));
+  auto watch = begin("GET", config_maps_ + "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+  call("POST", config_maps_, config_map_json("b"));
+  auto events = watch->wait_events(2);
+  EXPECT_EQ(type_of(events[0]), "ADDED");
+  EXPECT_EQ(type_of(events[1]), "ADDED");
 }
 
 // A Core whose housekeeping the test does itself, by the fake clock.
@@ -217,20 +253,14 @@ TEST_F(Housekeeping, AClientThatIsGoneHearsNoMore) {
   EXPECT_EQ(recorder->body(), "");
 }
 
-TEST_F(Housekeeping, EventsExpireAfterAnHour) {
-  const std::string events = "/api/v1/namespaces/default/events";
-  auto event = [](std::string name) {
-    return R"({"apiVersion":"v1","kind":"Event","metadata":{"name":")" + name +
-           R"(","namespace":"default"},"involvedObject":{"kind":"Pod","namespace":"default","name":"p"},"reason":"R"})";
-  };
-  ASSERT_EQ(call("POST", events, event("old")).status, 201);
-  clock_.advance(std::chrono::minutes(50));
-  ASSERT_EQ(call("POST", events, event("young")).status, 201);
-  clock_.advance(std::chrono::minutes(11));
-  expire_events(*core_);
-  EXPECT_EQ(call("POST", config_maps_, config_map_json("after")).status, 201);  // the writer has come past it
-  EXPECT_EQ(call("GET", events + "/old").status, 404);
-  EXPECT_EQ(call("GET", events + "/young").status, 200);
+TEST_F(Housekeeping, WatchesOfAKindThatGoesAreEnded) {
+  auto gone = watch("?watch=true&allowWatchBookmarks=true");
+  auto stays = begin("GET", services_ + "?watch=true&resourceVersion=" + revision());
+  core_->watches->end("core/configmaps/");
+  core_->watches->tick();
+  gone->wait_finished();
+  EXPECT_EQ(type_of(gone->wait_events(1).at(0)), "BOOKMARK");
+  EXPECT_FALSE(stays->finished());
 }
 
 TEST_F(Watching, ManyWatchersOfManyWritersMissNothing) {

@@ -277,6 +277,38 @@ TEST_P(Contract, a_transaction_leaves_the_window_as_a_whole) {
   EXPECT_THAT(texts(store_->list_at("", 1).value().entries), ElementsAre("a=1", "b=1", "c=1"));
 }
 
+TEST_P(Contract, history_comes_in_pieces_of_whole_transactions) {
+  open({.window_events = 100});
+  std::string big(1000, 'v');
+  for (int i = 0; i < 10; ++i) {
+    (void)write([&](Txn& t) -> base::Result<void> {
+      t.put("p/a", big, nullptr);
+      t.put("q/x", big, nullptr);
+      t.put("p/b", big, nullptr);
+      return {};
+    });
+  }
+  Revision after = 2;
+  std::vector<Revision> seen;
+  int pieces = 0;
+  for (bool complete = false; !complete; ++pieces) {
+    auto piece = store_->history("p/", after, 1500);
+    ASSERT_TRUE(piece);
+    EXPECT_GT(piece->reached, after);
+    EXPECT_LE(piece->events.size(), 4u);
+    for (const auto& e : piece->events) seen.push_back(e.revision());
+    after = piece->reached;
+    complete = piece->complete;
+  }
+  EXPECT_EQ(after, 10);
+  EXPECT_GT(pieces, 3);
+  EXPECT_THAT(seen, ElementsAre(3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10));
+  EXPECT_EQ(store_->history("p/", 11, 1).error().reason, Reason::timeout);
+  open({.window_events = 2});
+  for (int i = 0; i < 30; ++i) put("k", "v");
+  EXPECT_EQ(store_->history("p/", 1, 1).error().reason, Reason::expired);
+}
+
 TEST_P(Contract, watch_replays_then_goes_on_live) {
   put("p/a", "1");
   put("q/a", "1");

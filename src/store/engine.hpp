@@ -31,6 +31,9 @@ class Engine final : public Store {
   base::Result<Listing> list_at(std::string_view prefix, Revision revision) const override {
     return state_.list_at(prefix, revision);
   }
+  base::Result<History> history(std::string_view prefix, Revision after, size_t bytes) const override {
+    return state_.history(prefix, after, bytes);
+  }
   base::Result<std::unique_ptr<Watch>> watch(std::string_view prefix, Revision after, OnEvents on_events,
                                              OnProgress on_progress) override;
   base::Result<void> healthy() const override;

@@ -111,6 +111,27 @@ base::Result<Listing> State::list_at(std::string_view prefix, Revision revision)
   return out;
 }
 
+base::Result<History> State::history(std::string_view prefix, Revision after, size_t bytes) const {
+  History out;
+  ReadLock lock(mutex_);
+  CHECK_OK(check_revision(after, compacted_, revision_));
+  out.reached = after;
+  size_t taken = 0;
+  auto it = std::upper_bound(window_.begin(), window_.end(), after,
+                             [](Revision r, const Past& past) { return r < past.event.revision(); });
+  for (; it != window_.end(); ++it) {
+    const auto& event = it->event;
+    if (taken >= bytes && event.revision() != out.reached) return out;
+    out.reached = event.revision();
+    if (!event.current->key.starts_with(prefix)) continue;
+    taken += event.current->value.size() + kEntryBytes;
+    out.events.push_back(event);
+  }
+  out.reached = revision_;
+  out.complete = true;
+  return out;
+}
+
 base::Result<std::vector<Event>> State::replay(std::string_view prefix, Revision after,
                                                const std::function<void(Revision)>& then) const {
   ReadLock lock(mutex_);

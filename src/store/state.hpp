@@ -45,6 +45,7 @@ class State {
   Listing list(std::string_view prefix) const;
   base::Result<Listing> list_at(std::string_view prefix, Revision revision) const;
 
+  base::Result<History> history(std::string_view prefix, Revision after, size_t bytes) const;
   // Events with the prefix after the revision; `then` runs under the same lock, so that nothing is published between.
   base::Result<std::vector<Event>> replay(std::string_view prefix, Revision after,
                                           const std::function<void(Revision)>& then) const;

@@ -63,6 +63,13 @@ struct Listing {
   std::vector<EntryPtr> entries;
 };
 
+// A piece of the past.
+struct History {
+  std::vector<Event> events;
+  Revision reached = 0;   // everything up to here is in it
+  bool complete = false;  // that was the newest revision
+};
+
 // Ends the watch when destroyed; after that no call is made any more.
 class Watch {
  public:
@@ -83,6 +90,10 @@ class Store {
   virtual Listing list(std::string_view prefix) const = 0;
   // The same as of an earlier revision. Reason::expired when that is compacted; Reason::timeout when it is in the future.
   virtual base::Result<Listing> list_at(std::string_view prefix, Revision revision) const = 0;
+
+  // The events with the prefix after the revision, in whole transactions, until their values have so many bytes: for who
+  // catches up at its own pace. Reason::expired and Reason::timeout as below.
+  virtual base::Result<History> history(std::string_view prefix, Revision after, size_t bytes) const = 0;
 
   // Every event with the prefix after revision `after`, exactly once, in order: first those already in the window, then
   // live ones. `on_events` runs on the writer thread (the first time perhaps on the caller's), gets events of one
