@@ -20,14 +20,16 @@ void take_member(base::Value& to, const base::Value& from, std::string_view memb
 
 class PlainStrategy : public Strategy {
  public:
-  PlainStrategy(bool create_on_update, bool returns_deleted)
-      : create_on_update_(create_on_update), returns_deleted_(returns_deleted) {}
+  PlainStrategy(bool create_on_update, bool returns_deleted, bool unconditional = true)
+      : create_on_update_(create_on_update), returns_deleted_(returns_deleted), unconditional_(unconditional) {}
   bool allows_create_on_update() const override { return create_on_update_; }
   bool returns_deleted_object() const override { return returns_deleted_; }
+  bool allows_unconditional_update() const override { return unconditional_; }
 
  private:
   bool create_on_update_;
   bool returns_deleted_;
+  bool unconditional_;
 };
 
 class NodeStrategy final : public PlainStrategy {
@@ -104,8 +106,8 @@ std::unique_ptr<Strategy> make_replication_controller_strategy() {
   return std::make_unique<ReplicationControllerStrategy>();
 }
 std::unique_ptr<Strategy> make_endpointslice_strategy() { return std::make_unique<EndpointSliceStrategy>(); }
-std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted) {
-  return std::make_unique<PlainStrategy>(create_on_update, returns_deleted);
+std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted, bool unconditional) {
+  return std::make_unique<PlainStrategy>(create_on_update, returns_deleted, unconditional);
 }
 
 }  // namespace server

@@ -87,7 +87,7 @@ std::unique_ptr<Strategy> make_namespace_strategy();
 std::unique_ptr<Strategy> make_node_strategy();
 std::unique_ptr<Strategy> make_replication_controller_strategy();
 std::unique_ptr<Strategy> make_endpointslice_strategy();
-std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted);
+std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool returns_deleted, bool unconditional = true);
 
 // The table: which strategy a kind has.
 class Strategies {

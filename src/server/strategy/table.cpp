@@ -14,7 +14,7 @@ Strategies::Strategies() : default_(make_default_strategy()), custom_(make_custo
   //                                                              create by PUT, DELETE answers the object
   add("",                    "endpoints",              make_plain_strategy(true,  false));
   add("",                    "events",                 make_plain_strategy(true,  false));
-  add("coordination.k8s.io", "leases",                 make_plain_strategy(true,  false));
+  add("coordination.k8s.io", "leases",                 make_plain_strategy(true,  false, false));
   add("",                    "serviceaccounts",        make_plain_strategy(false, true));
   add("",                    "podtemplates",           make_plain_strategy(false, true));
   add("",                    "persistentvolumes",      make_plain_strategy(false, true));
