@@ -15,16 +15,16 @@ namespace {
 
 constexpr size_t kMaxBody = 3u << 20;
 
-base::Result<void> check_size(const Exchange& exchange) {
+}  // namespace
+
+base::Result<void> check_body_size(const Exchange& exchange) {
   if (exchange.request.body.size() <= kMaxBody) return {};
   return base::fail(base::Reason::request_entity_too_large,
                     fmt::format("Request entity too large: limit is {}", kMaxBody));
 }
 
-}  // namespace
-
 base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& exchange) {
-  CHECK_OK(check_size(exchange));
+  CHECK_OK(check_body_size(exchange));
   return api::parse_body(kind, exchange.request.headers.get("Content-Type"), exchange.request.body);
 }
 
@@ -46,7 +46,7 @@ base::Result<base::Value> read_helper_body(const Core& core, const Exchange& exc
 }
 
 base::Result<base::Value> read_patch_body(const api::Kind& kind, const Exchange& exchange) {
-  CHECK_OK(check_size(exchange));
+  CHECK_OK(check_body_size(exchange));
   TRY(auto body, api::parse_body(kind, "application/json", exchange.request.body));
   return std::move(body.value);
 }

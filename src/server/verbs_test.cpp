@@ -148,7 +148,7 @@ TEST_F(Verbs, MediaTypesAreRefusedByName) {
   EXPECT_EQ(text.status, 415);
   EXPECT_THAT(std::string(text.message()),
               StartsWith("the body of the request was in an unknown format - accepted"));
-  auto apply = patch(config_maps_ + "/a", "apply-patch+yaml", "{}");
+  auto apply = patch(config_maps_ + "/a", "apply-patch+cbor", "{}");
   EXPECT_EQ(apply.status, 415);
   EXPECT_THAT(std::string(apply.message()), HasSubstr("application/strategic-merge-patch+json"));
   EXPECT_EQ(patch(config_maps_ + "/a", "json", "{}").status, 415);

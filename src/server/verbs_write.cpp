@@ -7,6 +7,7 @@
 #include "api/status.hpp"
 #include "api/strategic.hpp"
 #include "base/strings.hpp"
+#include "server/ownership.hpp"
 #include "server/versions.hpp"
 #include "server/writing.hpp"
 
@@ -52,8 +53,6 @@ base::Result<base::Value> apply_patch(PatchKind kind, const base::Value& origina
   return api::apply_strategic_merge_patch(original, patch, *schema);
 }
 
-bool is_status_part(const Exchange& exchange) { return exchange.route.subresource == "status"; }
-
 }  // namespace
 
 base::Result<PatchKind> patch_kind_of(const Exchange& exchange, const api::Kind& target) {
@@ -64,7 +63,7 @@ base::Result<PatchKind> patch_kind_of(const Exchange& exchange, const api::Kind&
   if (type == "application/strategic-merge-patch+json" && !target.custom) return PatchKind::strategic;
   return base::fail(base::Reason::unsupported_media_type,
                     fmt::format("the body of the request was in an unknown format - accepted media types include: "
-                                "application/json-patch+json, application/merge-patch+json{}",
+                                "application/json-patch+json, application/merge-patch+json{}, application/apply-patch+yaml",
                                 target.custom ? "" : ", application/strategic-merge-patch+json"));
 }
 
@@ -90,6 +89,7 @@ void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resou
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "CreateOptions"));
     TRY(auto body, read_body(*resource.kind, *exchange));
+    keep_reset(body.value);
     std::vector<std::string> warnings;
     TRY(auto object, read_object(core, *resource.kind, std::move(body), options.validation, warnings));
     exchange->warn(warnings);
@@ -117,6 +117,7 @@ void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resou
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "UpdateOptions"));
     TRY(auto body, read_body(*resource.kind, *exchange));
+    keep_reset(body.value);
     std::vector<std::string> warnings;
     TRY(auto object, read_object(core, *resource.kind, std::move(body), options.validation, warnings));
     exchange->warn(warnings);
@@ -142,6 +143,7 @@ void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resou
 }
 
 void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  if (is_apply(*exchange)) return serve_apply(core, exchange, resource);
   struct Prepared {
     WriteOptions options;
     PatchKind kind;
@@ -165,13 +167,13 @@ void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resour
         TRY(auto old, parse_stored(*entry));
         TRY(auto served, to_served(writing.resource, old));
         TRY(auto patched, apply_patch(shared->kind, served, shared->patch, kind.schema.get()));
+        keep_reset(patched);
         TRY(auto fresh, read_object(writing.core, kind, {std::move(patched), {}}, shared->options.validation,
                                     writing.context.warnings));
         CHECK_OK(match_url(*exchange, kind, fresh, true));
         TRY(fresh, to_stored(writing.resource, std::move(fresh)));
         CHECK_OK(check_preconditions(writing, *entry, old, fresh));
-        return replace_object(writing, entry, old, std::move(fresh),
-                              is_status_part(*exchange) ? "status" : "");
+        return replace_object(writing, entry, old, std::move(fresh), route.subresource);
       });
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
+#include "server/ownership.hpp"
 #include "server/versions.hpp"
 
 namespace server {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxGeneratedBase = 58;  // 63 less the suffix
 constexpr int kNameTries = 8;
+constexpr std::string_view kOwnManager = "kube-apiserver";  // of what this server writes by itself
 
 struct Pending {
   ExchangePtr exchange;  // null for a quiet write
@@ -38,7 +40,10 @@ base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
   Writing writing{
       core,
       *pending.resource,
-      {txn, *pending.resource->stored, core.clock.now(), pending.dry_run, allocations, pending.warnings, core.builtin}};
+      {txn, *pending.resource->stored, core.clock.now(), pending.dry_run, allocations, pending.warnings, core.builtin,
+       pending.exchange ? &pending.exchange->user : nullptr},
+      pending.exchange ? field_manager_of(pending.exchange->request) : std::string(kOwnManager),
+      std::nullopt};
   base::Result<Answer> result = std::unexpected(internal("the request was not decided"));
   try {
     result = pending.decide(writing);
@@ -116,9 +121,12 @@ base::Result<void> check_namespace(Writing& writing, std::string_view namespace_
   return std::unexpected(std::move(error));
 }
 
-void drop_unkept_metadata(base::Value& object) {
-  api::remove_member(object, "metadata", "managedFields");
-  api::remove_member(object, "metadata", "selfLink");
+// `old` is null when the object is created.
+void settle_fields(Writing& writing, const base::Value& old, base::Value& fresh, std::string_view subresource) {
+  api::remove_member(fresh, "metadata", "selfLink");
+  if (writing.applied_fields) return api::set_managed_fields(fresh, std::move(*writing.applied_fields));
+  track_write(writing.core.catalog(), writing.resource,
+              {writing.manager, std::string(subresource), writing.context.now}, old, fresh);
 }
 
 // The name of a generateName, one that is not taken.
@@ -130,12 +138,6 @@ base::Result<std::string> make_name(Writing& writing, std::string_view namespace
     if (!writing.context.txn.get(writing.resource.key(namespace_, name))) return name;
   }
   return std::unexpected(api::already_exists(writing.resource.qualified, stem));
-}
-
-bool same_but_revision(base::Value a, base::Value b) {
-  api::set_resource_version(a, "");
-  api::set_resource_version(b, "");
-  return a == b;
 }
 
 bool ready_to_go(const Writing& writing, const base::Value& object) {
@@ -201,7 +203,8 @@ base::Result<void> check_preconditions(const Writing& writing, const store::Entr
 std::string put_object(Writing& writing, std::string_view key, base::Value object) {
   if (writing.context.dry_run) return encode_object(object);
   api::set_resource_version(object, std::to_string(writing.context.txn.revision()));
-  if (writing.resource.stored->schema) api::order_members(*writing.resource.stored->schema, object);
+  const auto& kind = *writing.resource.stored;
+  if (kind.schema && !kind.custom) api::order_members(*kind.schema, object);
   std::string bytes = encode_object(object);
   auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.stored, object));
   parsed->touched_seconds =
@@ -222,7 +225,7 @@ std::string erase_object(Writing& writing, std::string_view key, base::Value obj
 base::Result<Answer> create_object(Writing& writing, std::string_view namespace_, base::Value object) {
   const auto& kind = *writing.resource.stored;
   const auto& strategy = *writing.resource.strategy;
-  drop_unkept_metadata(object);
+  settle_fields(writing, {}, object, "");
   if (kind.namespaced) {
     CHECK_OK(check_namespace(writing, namespace_, api::name_of(object)));
     api::set_namespace(object, namespace_);
@@ -255,7 +258,8 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
                                     base::Value fresh, std::string_view subresource) {
   const auto& kind = *writing.resource.stored;
   const auto& strategy = *writing.resource.strategy;
-  drop_unkept_metadata(fresh);
+  settle_fields(writing, old, fresh, subresource);
+  base::Value managed_fields = fresh["metadata"]["managedFields"];
   api::set_type(fresh, kind);
   if (kind.namespaced) api::set_namespace(fresh, api::namespace_of(old));
   api::set_uid(fresh, api::uid_of(old));
@@ -268,9 +272,11 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
     strategy.prepare_status(writing.context, fresh, old);
   } else if (subresource.empty() || subresource == "scale") {
     strategy.prepare_update(writing.context, fresh, old);
-    if (strategy.tracks_generation(kind) && fresh["spec"] != old["spec"]) {
-      api::set_generation(fresh, api::generation_of(old) + 1);
-    }
+  } else {
+    CHECK_OK(strategy.prepare_part(writing.context, subresource, fresh, old));
+  }
+  if (subresource != "status" && strategy.tracks_generation(kind) && fresh["spec"] != old["spec"]) {
+    api::set_generation(fresh, api::generation_of(old) + 1);
   }
   CHECK_OK(api::validate_update(kind, fresh, old, subresource == "scale" ? "" : subresource));
   if (subresource.empty()) {
@@ -278,8 +284,10 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
       writing.context.warnings.push_back(std::move(warning));
     CHECK_OK(strategy.admit_update(writing.context, fresh, old));
   }
+  // Strategies take metadata from `old` where a subresource has none.
+  api::set_managed_fields(fresh, std::move(managed_fields));
   if (ready_to_go(writing, fresh)) return Answer{200, erase_object(writing, entry->key, std::move(fresh))};
-  if (same_but_revision(fresh, old)) return Answer{200, entry->value};
+  if (same_object(fresh, old)) return Answer{200, entry->value};
   return Answer{200, put_object(writing, entry->key, std::move(fresh))};
 }
 

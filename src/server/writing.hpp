@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ struct Writing {
   Core& core;
   const Resource& resource;
   WriteContext context;
+  std::string manager;                        // whose fields the changes become
+  std::optional<base::Value> applied_fields;  // managedFields that are settled already: server-side apply
 };
 
 // What is sent when the write is durable.
@@ -35,6 +38,7 @@ void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bo
 void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done);
 
 // --- Steps of decisions.
+// Both keep metadata.managedFields up to date, for writing.manager and the subresource.
 // Gives the object its system fields, checks its namespace, allocates, stores it.
 base::Result<Answer> create_object(Writing& writing, std::string_view namespace_, base::Value object);
 // Stores `fresh` over `entry`: system fields, strategy, validation; erases it when that ends its deletion.
@@ -59,7 +63,13 @@ base::Result<PatchKind> patch_kind_of(const Exchange& exchange, const api::Kind&
 // What an outsized or malformed patch is told before anything is looked up.
 base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
 
+// --- Server-side apply (verbs_apply.cpp).
+// By the request's Content-Type.
+bool is_apply(const Exchange& exchange);
+void serve_apply(Core& core, const ExchangePtr& exchange, const Resource& resource);
+
 // --- Bodies (bodies.cpp).
+base::Result<void> check_body_size(const Exchange& exchange);
 // The request's body by its Content-Type as an untyped value; `kind` is what a protobuf body must hold.
 base::Result<api::ParsedBody> read_body(const api::Kind& kind, const Exchange& exchange);
 // The same where the body is of a type that no path serves: DeleteOptions, Scale, Binding.
