@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/custom/definition.hpp"
 #include "api/custom/rules.hpp"
 #include "api/decode.hpp"
 #include "api/defaults_kinds.hpp"
@@ -143,6 +144,7 @@ constexpr std::array kCoreDefaulters{
     Defaulter{"discovery.k8s.io", "EndpointSlice", default_endpoint_slice},
     Defaulter{"", "Secret", default_secret},
     Defaulter{"", "Node", default_node},
+    Defaulter{"apiextensions.k8s.io", "CustomResourceDefinition", default_definition},
 };
 
 }  // namespace

@@ -112,6 +112,11 @@ Result<void> result_of(const Kind& kind, const Value& object, const std::vector<
   return std::unexpected(invalid(kind.group, kind.kind, name_of(object), errors));
 }
 
+// Definitions of custom kinds have rules for all of them, and mistakes that are older than the rules are forgiven.
+bool is_definition(const Kind& kind) {
+  return kind.kind == "CustomResourceDefinition" && kind.group == "apiextensions.k8s.io";
+}
+
 }  // namespace
 
 std::vector<FieldError> check_create(const Kind& kind, const Value& object) {
@@ -119,8 +124,8 @@ std::vector<FieldError> check_create(const Kind& kind, const Value& object) {
   rules::Problems out;
   if (kind.stored)
     rules::check_metadata(out, kind, object, entry.name != nullptr ? entry.name : base::check_dns1123_subdomain);
-  if (kind.custom) {
-    for (auto& error : check_custom(kind, object)) out.add(std::move(error));
+  if (kind.custom || is_definition(kind)) {
+    for (auto& error : kind.custom ? check_custom(kind, object) : check_definition(object)) out.add(std::move(error));
     return std::move(out).take();
   }
   if (entry.create != nullptr) entry.create(out, object);
@@ -135,6 +140,11 @@ std::vector<FieldError> check_update(const Kind& kind, const Value& fresh, const
   rules::check_metadata_update(out, fresh, old);
   if (kind.custom) {
     for (auto& error : check_custom_update(kind, fresh, old)) out.add(std::move(error));
+    return std::move(out).take();
+  }
+  if (is_definition(kind)) {
+    if (subresource.empty())
+      for (auto& error : check_definition_update(fresh, old)) out.add(std::move(error));
     return std::move(out).take();
   }
   if (subresource == "status") {

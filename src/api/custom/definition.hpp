@@ -37,7 +37,8 @@ base::Result<CustomKinds> read_definition(const base::Value& crd, const Registry
 void default_definition(base::Value& crd);
 // What is wrong besides its metadata.
 std::vector<FieldError> check_definition(const base::Value& crd);
-// What may not change, besides check_definition(fresh). Errors that `old` has too are forgiven where upstream does so.
+// The same for one that replaces another, and what may not change. Rules that `old` broke are not applied where upstream
+// forgives it (a schema that is not structural, too many selectable fields).
 std::vector<FieldError> check_definition_update(const base::Value& fresh, const base::Value& old);
 
 // ---- objects ------------------------------------------------------------------------------------------------------
