@@ -391,22 +391,29 @@ void FieldSet::sort() {
   nodes_.resize(kept + 1);
 }
 
-Value FieldSet::to_value() const {
+Value FieldSet::to_value() const { return written(false); }
+
+Value FieldSet::written(bool self) const {
   Object out;
-  out.reserve(nodes_.size());
+  out.reserve(nodes_.size() + (self ? 1 : 0));
+  if (self) out.append(".", Object());
   for (const Node& node : nodes_) {
-    Value below = node.children.empty() ? Value(Object()) : node.children.to_value();
-    if (node.member && !node.children.empty()) {
-      Object with_self;
-      with_self.reserve(node.children.nodes_.size() + 1);
-      with_self.append(".", Object());
-      for (auto& member : *below.if_object())
-        with_self.append(std::move(member.key), std::move(member.value));
-      below = std::move(with_self);
-    }
-    out.append(node.element.wire(), std::move(below));
+    out.append(node.element.wire(),
+               node.children.empty() ? Value(Object()) : node.children.written(node.member));
   }
   return out;
+}
+
+bool FieldSet::touches(const Value& fields) const {
+  const auto* object = fields.if_object();
+  if (!object || object->empty()) return false;
+  for (const Node& node : nodes_) {
+    const Value* below = object->find(node.element.wire());
+    if (!below) continue;
+    if (node.member && (below->as_object().empty() || below->as_object().contains("."))) return true;
+    if (node.children.touches(*below)) return true;
+  }
+  return false;
 }
 
 namespace {

@@ -105,8 +105,11 @@ class FieldSet {
   // FieldsV1.
   base::Value to_value() const;
   static base::Result<FieldSet> from_value(const base::Value& fields);
+  // Whether a set that to_value() wrote has a member of this one, without reading it.
+  bool touches(const base::Value& fields) const;
 
  private:
+  base::Value written(bool self) const;
   void walk(FieldPath& path, const std::function<void(std::span<const PathElement>)>& call) const;
 
   // Every node is a member or has members below it.

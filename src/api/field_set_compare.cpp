@@ -131,9 +131,8 @@ class Comparer {
     changes.removed.sort();
   }
 
-  void compare_member(const Schema* schema, const std::string& name, const Value* from, const Value* to,
-                      bool both, FieldChanges& out, int depth) {
-    auto member = fields::member_schema(schema, name);
+  void compare_member(const fields::MemberSchema& member, const std::string& name, const Value* from,
+                      const Value* to, bool both, FieldChanges& out, int depth) {
     if (plain_structs_ && both && member.property && (!from || !to)) {
       if (const Value* written = plain_struct(*member.property)) (from ? to : from) = written;
     }
@@ -148,16 +147,18 @@ class Comparer {
     size_t shared = 0;
     if (from) {
       Members others(to);
+      fields::MemberSchemas schemas(schema);
       for (const auto& [name, value] : *from) {
         const Value* other = others.find(name);
         if (other) ++shared;
-        compare_member(schema, name, &value, other, both, out, depth);
+        compare_member(schemas.of(name), name, &value, other, both, out, depth);
       }
     }
     if (to && (!from || shared < to->size())) {
       Members others(from);
+      fields::MemberSchemas schemas(schema);
       for (const auto& [name, value] : *to)
-        if (!others.find(name)) compare_member(schema, name, nullptr, &value, both, out, depth);
+        if (!others.find(name)) compare_member(schemas.of(name), name, nullptr, &value, both, out, depth);
     }
     sort(out);
   }

@@ -116,8 +116,9 @@ bool collect(const Value& value, const Schema* schema, int depth, FieldSet& out)
   Shape shape = fields::shape_of(schema, &value);
   if (shape == Shape::leaf || depth >= FieldSet::kMaxDepth) return true;
   if (shape == Shape::map) {
+    fields::MemberSchemas schemas(schema);
     for (const auto& [name, member] : value.as_object()) {
-      auto below = fields::member_schema(schema, name);
+      auto below = schemas.of(name);
       FieldSet::Node node{PathElement::field(name), false, FieldSet()};
       bool leaf = collect(member, below.schema, depth + 1, node.children);
       bool bare = member.is_null() || (member.is_object() && member.if_object()->empty());
@@ -278,8 +279,9 @@ class Checker {
   static constexpr size_t kMaxErrors = 32;
 
   void check_members(const base::Object& object, const Schema& schema, int depth) {
+    fields::MemberSchemas schemas(&schema);
     for (const auto& [name, member] : object) {
-      auto below = fields::member_schema(&schema, name);
+      auto below = schemas.of(name);
       size_t size = path_.size();
       path_ += "." + name;
       if (below.known) {

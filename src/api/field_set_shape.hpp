@@ -28,6 +28,30 @@ struct MemberSchema {
 };
 MemberSchema member_schema(const Schema* schema, std::string_view name);
 
+// The same for members one after the other: objects have theirs in the schema's order, so the next one is
+// near.
+class MemberSchemas {
+ public:
+  explicit MemberSchemas(const Schema* schema)
+      : schema_(schema), ordered_(schema && schema->type == Schema::Type::object) {}
+
+  MemberSchema of(std::string_view name) {
+    if (!ordered_) return member_schema(schema_, name);
+    const auto& properties = schema_->properties;
+    for (size_t i = next_; i < properties.size(); ++i) {
+      if (properties[i].name != name) continue;
+      next_ = i + 1;
+      return {properties[i].schema.get(), &properties[i], true};
+    }
+    return member_schema(schema_, name);
+  }
+
+ private:
+  const Schema* schema_;
+  bool ordered_;
+  size_t next_ = 0;
+};
+
 // The element of an associative list: [name="web"] or [="a"]. bad_request when its keys are missing.
 base::Result<PathElement> element_of(const Schema& list, const base::Value& item);
 

@@ -39,8 +39,14 @@ Result<ManagedEntry> read_entry(const Value& from, size_t place) {
   entry.manager = from["manager"].as_string();
   entry.subresource = from["subresource"].as_string();
   entry.time = from["time"].as_string();
-  TRY(entry.fields, FieldSet::from_value(from["fieldsV1"]));
   return entry;
+}
+
+// Reads what was left for later. What cannot be read is nothing.
+void read_now(ManagedEntry& entry) {
+  if (entry.written.is_null()) return;
+  if (auto fields = FieldSet::from_value(entry.written)) entry.fields = std::move(*fields);
+  entry.written = Value();
 }
 
 // A number for what the API orders by: seconds since 1970, 0 without a time.
@@ -79,6 +85,8 @@ void cap_updates(ManagedFields& entries) {
       kept.push_back(std::move(entry));
       continue;
     }
+    read_now(entry);
+    read_now(*bucket);
     bucket->manager = kAncient;
     bucket->subresource.clear();
     bucket->fields.add(entry.fields);
@@ -109,6 +117,7 @@ Result<ManagedFields> read_managed_fields(const Value& list) {
   entries.reserve(list.as_array().size());
   for (const auto& from : list.as_array()) {
     TRY(auto entry, read_entry(from, entries.size()));
+    TRY(entry.fields, FieldSet::from_value(from["fieldsV1"]));
     auto same = std::ranges::find_if(entries, [&](const auto& other) { return other.same_manager(entry); });
     if (same == entries.end()) {
       entries.push_back(std::move(entry));
@@ -132,7 +141,7 @@ Value write_managed_fields(ManagedFields entries) {
     out.append("apiVersion", std::move(entry.api_version));
     if (!entry.time.empty()) out.append("time", std::move(entry.time));
     out.append("fieldsType", "FieldsV1");
-    out.append("fieldsV1", entry.fields.to_value());
+    out.append("fieldsV1", entry.written.is_null() ? entry.fields.to_value() : std::move(entry.written));
     if (!entry.subresource.empty()) out.append("subresource", std::move(entry.subresource));
     list.emplace_back(std::move(out));
   }
@@ -202,7 +211,7 @@ VersionedChanges::VersionedChanges(const FieldRules& rules, const Value& from, c
                                    bool plain_structs)
     : rules_(rules), from_(from), to_(to), plain_structs_(plain_structs) {}
 
-const FieldChanges* VersionedChanges::in(std::string_view api_version) {
+FieldChanges* VersionedChanges::in(std::string_view api_version) {
   for (const auto& row : rows_)
     if (row->api_version == api_version) return row->served ? &row->changes : nullptr;
   auto row = std::make_shared<Row>();
@@ -229,15 +238,42 @@ const FieldChanges* VersionedChanges::in(std::string_view api_version) {
 
 namespace {
 
-// The entries to go on from: those of the request where it may and does say something, else those of the
-// object.
-ManagedFields start_from(const Value& live, const Value& given, bool from_request) {
-  if (from_request && !given.as_array().empty()) {
+// A list that this server wrote, its sets left as they are.
+ManagedFields read_stored(Value list) {
+  ManagedFields entries;
+  auto* array = list.if_array();
+  if (!array) return entries;
+  entries.reserve(array->size());
+  for (auto& from : *array) {
+    auto entry = read_entry(from, entries.size());
+    if (!entry) return {};
+    if (auto* object = from.if_object())
+      if (auto* fields = object->find("fieldsV1")) entry->written = std::move(*fields);
+    entries.push_back(std::move(*entry));
+  }
+  return entries;
+}
+
+// The list as it stands in `object`, taken out of it.
+Value take_managed_fields(Value& object) {
+  auto* root = object.if_object();
+  auto* metadata = root ? root->find("metadata") : nullptr;
+  auto* members = metadata ? metadata->if_object() : nullptr;
+  auto* list = members ? members->find("managedFields") : nullptr;
+  if (!list) return {};
+  Value taken = std::move(*list);
+  members->erase("managedFields");
+  return taken;
+}
+
+// The entries to go on from: what the request says where it can be read, else what is stored.
+ManagedFields start_from(const Value& stored, Value given, bool repeated) {
+  if (repeated) return read_stored(std::move(given));
+  if (!given.as_array().empty()) {
     auto entries = read_managed_fields(given);
     if (entries && !entries->empty()) return std::move(*entries);
   }
-  auto entries = read_managed_fields(live["metadata"]["managedFields"]);
-  return entries ? std::move(*entries) : ManagedFields();
+  return read_stored(stored);
 }
 
 // Takes from everybody what this write changes.
@@ -245,6 +281,12 @@ void take_changes(const FieldRules& rules, VersionedChanges& changes, ManagedFie
   std::erase_if(entries, [&](ManagedEntry& entry) {
     const auto* seen = changes.in(entry.api_version);
     if (!seen) return true;
+    if (!entry.written.is_null()) {
+      if (!seen->modified.touches(entry.written) && !seen->added.touches(entry.written) &&
+          !seen->removed.touches(entry.written))
+        return false;
+      read_now(entry);
+    }
     fit_to_schema(entry.fields, schema_in_version(rules, entry.api_version));
     entry.fields.remove(seen->modified);
     entry.fields.remove(seen->added);
@@ -258,40 +300,43 @@ void take_changes(const FieldRules& rules, VersionedChanges& changes, ManagedFie
 void track_update(const FieldRules& rules, const FieldWriter& writer, const Value& live, Value& fresh,
                   bool reset) {
   bool created = !live.is_object();
-  const Value& stored = live["metadata"]["managedFields"];
-  Value given = fresh["metadata"]["managedFields"];
   bool from_request = writer.subresource.empty();
-  if (from_request) reset = reset || resets_managed_fields(given);
-  if (given.is_array()) set_managed_fields(fresh, {});
+  const Value& stored = live["metadata"]["managedFields"];
+  Value given = take_managed_fields(fresh);
+  // What stands in both is moved, not copied: the usual case.
+  bool repeated = !created && given == stored;
+  if (!repeated && !from_request) given = Value();
+  reset = from_request && (reset || resets_managed_fields(given));
 
   static const Value kNothing{Object()};
   VersionedChanges changes(rules, created ? kNothing : live, fresh, !rules.kind->custom);
-  const FieldChanges& mine = *changes.in(rules.kind->api_version());
-  FieldSet set = mine.added;
+  FieldChanges& mine = *changes.in(rules.kind->api_version());
+  FieldSet set = created && given.is_null() ? std::move(mine.added) : mine.added;
   set.add(mine.modified);
   set.remove(unowned_fields());
-
-  bool untouched = set.empty() && !reset && (given.is_null() || !from_request || given == stored);
-  if (untouched) {
+  if (set.empty() && !reset && (repeated || given.is_null())) {
     FieldSet removed = mine.removed;
     removed.remove(unowned_fields());
-    if (removed.empty()) return set_managed_fields(fresh, stored);
+    if (removed.empty()) return set_managed_fields(fresh, repeated ? std::move(given) : stored);
   }
-  ManagedFields entries = reset && from_request ? ManagedFields() : start_from(live, given, from_request);
+
+  ManagedFields entries;
+  if (!reset) entries = start_from(stored, std::move(given), repeated);
   // An object that nobody tracked stays so until somebody applies it.
   if (entries.empty() && !created) return;
   take_changes(rules, changes, entries);
   if (!set.empty()) {
-    ManagedEntry own{writer.manager.empty() ? "unknown" : writer.manager,
-                     false,
-                     rules.kind->api_version(),
-                     writer.subresource,
-                     base::format_time(writer.now),
-                     std::move(set)};
+    ManagedEntry own;
+    own.manager = writer.manager.empty() ? "unknown" : writer.manager;
+    own.api_version = rules.kind->api_version();
+    own.subresource = writer.subresource;
+    own.time = base::format_time(writer.now);
+    own.fields = std::move(set);
     auto same = std::ranges::find_if(entries, [&](const auto& other) { return other.same_manager(own); });
     if (same == entries.end()) {
       entries.push_back(std::move(own));
     } else {
+      read_now(*same);
       same->fields.add(own.fields);
       same->time = std::move(own.time);
     }

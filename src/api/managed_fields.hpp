@@ -6,6 +6,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,7 @@ struct ManagedEntry {
   std::string subresource;
   std::string time;  // "" for none
   FieldSet fields;
+  base::Value written;  // not null: the fields as they stand in the object, not read yet
 
   // The same manager: appliers whatever their version.
   bool same_manager(const ManagedEntry& other) const;
@@ -81,7 +84,7 @@ class VersionedChanges {
   VersionedChanges(const FieldRules& rules, const base::Value& from, const base::Value& to,
                    bool plain_structs);
   // Null when nobody serves that version.
-  const struct FieldChanges* in(std::string_view api_version);
+  struct FieldChanges* in(std::string_view api_version);
 
  private:
   struct Row;
