@@ -1,6 +1,7 @@
 // Every controller as main sees it: started once, stopped once, one thread inside. The list is in main/controllers.cpp.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,9 @@ std::unique_ptr<Controller> make_apiserver_endpoints_controller(client::Client c
 std::unique_ptr<Controller> make_namespace_controller(client::Client client, const sys::Clock& clock);
 // Objects whose owners are gone are deleted (background), and the "orphan" policy honoured.
 std::unique_ptr<Controller> make_garbage_collector(client::Client client, const sys::Clock& clock);
+// Events go a fixed time after their last update.
+std::unique_ptr<Controller> make_event_ttl_controller(client::Client client, const sys::Clock& clock,
+                                                      std::chrono::nanoseconds ttl);
 // The ServiceAccount "default" of each namespace.
 std::unique_ptr<Controller> make_serviceaccount_controller(client::Client client, const sys::Clock& clock);
 

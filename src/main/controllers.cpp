@@ -4,7 +4,8 @@ namespace main_ {
 
 std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const ClientFor& client_for,
                                                                        const sys::Clock& clock,
-                                                                       const std::string& api_address, int api_port) {
+                                                                       const std::string& api_address, int api_port,
+                                                                       std::chrono::nanoseconds event_ttl) {
   using namespace controllers;
   auto as = [&](const char* name) { return client_for("system:serviceaccount:kube-system:" + std::string(name)); };
   std::vector<std::unique_ptr<Controller>> all;
@@ -14,6 +15,7 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
   all.push_back(make_endpointslice_controller(as("endpointslice-controller"), clock));
   all.push_back(make_endpoints_controller(as("endpoint-controller"), clock));
   all.push_back(make_namespace_controller(as("namespace-controller"), clock));
+  all.push_back(make_event_ttl_controller(as("event-ttl-controller"), clock, event_ttl));
   all.push_back(make_garbage_collector(as("generic-garbage-collector"), clock));
   return all;
 }

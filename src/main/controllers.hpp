@@ -14,6 +14,7 @@ using ClientFor = std::function<client::Client(const std::string& user)>;
 
 std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const ClientFor& client_for,
                                                                        const sys::Clock& clock,
-                                                                       const std::string& api_address, int api_port);
+                                                                       const std::string& api_address, int api_port,
+                                                                       std::chrono::nanoseconds event_ttl);
 
 }  // namespace main_

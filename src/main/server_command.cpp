@@ -88,7 +88,9 @@ class Cluster {
 
 base::Result<void> Cluster::make_api(const std::string& address) {
   TRY(registry_, api::load_builtin_kinds());
-  TRY(store_, store::open_sqlite(paths_.state_dir + "/store.db", {.parse = server::make_entry_parser(registry_)}));
+  TRY(store_, store::open_sqlite(paths_.state_dir + "/store.db", {.parse = server::make_entry_parser(registry_),
+                                       .window_events = static_cast<size_t>(options_.watch_history_revisions),
+                                       .window_age = std::chrono::minutes(options_.watch_history_minutes)}));
   server::Config config;
   config.service_cidr = options_.service_cidr;
   config.advertise_address = address;
@@ -125,7 +127,7 @@ base::Result<void> Cluster::start() {
   CHECK_OK(make_api(address));
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
-  controllers_ = make_controllers(as, clock_, address, options_.port);
+  controllers_ = make_controllers(as, clock_, address, options_.port, std::chrono::minutes(options_.event_ttl_minutes));
   for (auto& controller : controllers_) controller->start();
   scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);
   scheduler_->start();

@@ -16,6 +16,10 @@ struct ServerOptions {
   int ready_fd = -1;          // gets "ready" or an error line
   std::string service_cidr = "10.96.0.0/16";
   std::string pod_cidr = "10.244.0.0/24";
+  int event_ttl_minutes = 60;
+  // History for watches: at least so many changes, and all of the last minutes.
+  int watch_history_minutes = 5;
+  int watch_history_revisions = 10'000;
 };
 
 int run_server(const ServerOptions& options);

@@ -13,7 +13,6 @@ namespace server {
 
 namespace {
 
-constexpr int64_t kEventSeconds = 3600;
 
 // Creates the object unless it is there. Waits for the commit.
 base::Result<void> ensure(Core& core, std::string_view group, std::string_view plural,
@@ -85,28 +84,6 @@ base::Result<void> create_bootstrap_objects(Core& core) {
     CHECK_OK(ensure(core, "", "serviceaccounts", name, make_named("default")));
   }
   return ensure(core, "", "services", "default", make_kubernetes_service(core.config));
-}
-
-void expire_events(Core& core) {
-  auto resource = core.find("", "v1", "events");
-  if (!resource) return;
-  int64_t now = std::chrono::duration_cast<std::chrono::seconds>(core.clock.now().time_since_epoch()).count();
-  for (const auto& entry : core.store.list(resource->prefix).entries) {
-    const auto* parsed = static_cast<const ParsedEntry*>(entry->parsed.get());
-    if (!parsed || parsed->touched_seconds + kEventSeconds > now) continue;
-    submit_quiet(
-        core, *resource, false,
-        [entry](Writing& writing) -> base::Result<Answer> {
-          auto current = writing.context.txn.get(entry->key);
-          if (!current || current->modified != entry->modified) return Answer{};
-          TRY(auto object, parse_stored(*current));
-          erase_object(writing, entry->key, std::move(object));
-          return Answer{};
-        },
-        [key = entry->key](base::Result<store::Revision> revision) {
-          if (!revision) base::log_warning("server", "expiring {} failed: {}", key, revision.error().message);
-        });
-  }
 }
 
 }  // namespace server

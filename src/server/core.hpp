@@ -86,7 +86,5 @@ void serve_exec(Core& core, const ExchangePtr& exchange, const Resource& resourc
 
 // Creates what must always be there. Blocks until the store has it.
 base::Result<void> create_bootstrap_objects(Core& core);
-// Erases events that nobody has touched for an hour.
-void expire_events(Core& core);
 
 }  // namespace server

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "api/meta.hpp"
+#include "base/guarded.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/time.hpp"
@@ -35,17 +37,22 @@ size_t skip_object(std::string_view text, size_t at) {
   return std::string_view::npos;
 }
 
-int64_t latest_time(const base::Value& object) {
-  int64_t latest = 0;
-  for (auto text :
-       {object.at({"metadata", "creationTimestamp"}).as_string(), object["lastTimestamp"].as_string(),
-        object["eventTime"].as_string(), object.at({"series", "lastObservedTime"}).as_string()}) {
-    if (auto time = base::parse_time(text)) {
-      latest = std::max<int64_t>(
-          latest, std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count());
-    }
-  }
-  return latest;
+// One copy of each field's name for all objects.
+std::string_view intern(std::string_view name) {
+  static base::Guarded<std::set<std::string, std::less<>>> names;
+  auto known = names.lock();
+  auto found = known->find(name);
+  return found != known->end() ? *found : *known->emplace(name).first;
+}
+
+// "core/pods/default/web" -> "default" and "web"; no namespace for "core/nodes/n1".
+std::pair<std::string_view, std::string_view> place_of(std::string_view key) {
+  auto name = key.rfind('/');
+  if (name == std::string_view::npos) return {"", key};
+  auto before = key.substr(0, name);
+  auto space = before.rfind('/');
+  bool namespaced = space != std::string_view::npos && before.find('/') != space;
+  return {namespaced ? before.substr(space + 1) : std::string_view(), key.substr(name + 1)};
 }
 
 }  // namespace
@@ -75,16 +82,11 @@ std::string encode_object(const base::Value& object) {
 std::shared_ptr<const ParsedEntry> parse_entry(const api::Kind& kind, const base::Value& object) {
   auto parsed = std::make_shared<ParsedEntry>();
   parsed->labels = api::labels_of(object);
-  auto add = [&](std::string_view field) {
-    for (const auto& [known, value] : parsed->fields) {
-      if (known == field) return;
-    }
-    parsed->fields.emplace_back(field, api::selectable_field(kind, object, field));
-  };
-  add("metadata.name");
-  if (kind.namespaced) add("metadata.namespace");
-  for (const auto& field : kind.selectable_fields) add(field);
-  parsed->touched_seconds = latest_time(object);
+  parsed->fields.reserve(kind.selectable_fields.size());
+  for (const auto& field : kind.selectable_fields) {
+    if (field == "metadata.name" || field == "metadata.namespace") continue;
+    parsed->fields.emplace_back(intern(field), api::selectable_field(kind, object, field));
+  }
   return parsed;
 }
 
@@ -92,8 +94,6 @@ std::shared_ptr<const ParsedEntry> parse_entry(const api::Kind& kind, const base
 std::shared_ptr<const ParsedEntry> parse_custom_entry(const base::Value& object) {
   auto parsed = std::make_shared<ParsedEntry>();
   parsed->labels = api::labels_of(object);
-  parsed->fields.emplace_back("metadata.name", api::name_of(object));
-  if (auto space = api::namespace_of(object); !space.empty()) parsed->fields.emplace_back("metadata.namespace", space);
   return parsed;
 }
 
@@ -130,6 +130,8 @@ bool Filter::matches(const store::Entry& entry) const {
   if (!parsed) return false;
   if (!fields.matches_everything()) {
     bool hit = fields.matches([&](std::string_view field) {
+      if (field == "metadata.name") return std::string(place_of(entry.key).second);
+      if (field == "metadata.namespace") return std::string(place_of(entry.key).first);
       for (const auto& [known, value] : parsed->fields) {
         if (known == field) return value;
       }

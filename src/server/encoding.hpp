@@ -19,9 +19,9 @@ namespace server {
 
 // store::Entry::parsed of every object.
 struct ParsedEntry {
-  base::Value labels;                                       // null or an object
-  std::vector<std::pair<std::string, std::string>> fields;  // what field selectors may name, with its value
-  int64_t touched_seconds = 0;                              // last write as far as known: events expire by it
+  base::Value labels;  // null or an object
+  // What field selectors may name beside name and namespace, which are in the key. The names live for ever.
+  std::vector<std::pair<std::string_view, std::string>> fields;
 };
 
 // `core/services/`, `apps/deployments/`: where the objects of a kind are.

@@ -206,10 +206,7 @@ std::string put_object(Writing& writing, std::string_view key, base::Value objec
   const auto& kind = *writing.resource.stored;
   if (kind.schema && !kind.custom) api::order_members(*kind.schema, object);
   std::string bytes = encode_object(object);
-  auto parsed = std::make_shared<ParsedEntry>(*parse_entry(*writing.resource.stored, object));
-  parsed->touched_seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(writing.context.now.time_since_epoch()).count();
-  writing.context.txn.put(key, bytes, std::move(parsed));
+  writing.context.txn.put(key, bytes, parse_entry(*writing.resource.stored, object));
   return bytes;
 }
 
