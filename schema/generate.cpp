@@ -223,10 +223,13 @@ Model read_model(const fs::path& dir) {
   check_references(model);
   std::set<std::string> open, done;
   for (const std::string& name : struct_types(model)) visit(model, name, open, done);
-  std::sort(model.kinds.begin(), model.kinds.end(), [](const Value& a, const Value& b) {
-    return std::tuple(a["group"].as_string(), a["version"].as_string(), a["names"]["kind"].as_string()) <
-           std::tuple(b["group"].as_string(), b["version"].as_string(), b["names"]["kind"].as_string());
-  });
+  // What is deprecated comes last: `kubectl get ingress` means the first group that has ingresses.
+  const auto place = [](const Value& kind) {
+    return std::tuple(kind["deprecation"].is_string(), kind["group"].as_string(), kind["version"].as_string(),
+                      kind["names"]["kind"].as_string());
+  };
+  std::sort(model.kinds.begin(), model.kinds.end(),
+            [&](const Value& a, const Value& b) { return place(a) < place(b); });
   return model;
 }
 

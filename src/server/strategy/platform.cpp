@@ -3,6 +3,7 @@
 // Source: the strategies of pkg/registry/{networking,storage,node,resource,flowcontrol}.
 #include <initializer_list>
 
+#include "api/defaults.hpp"
 #include "api/meta.hpp"
 #include "server/strategy/strategy.hpp"
 
@@ -21,6 +22,11 @@ class PlatformStrategy : public Strategy {
  public:
   explicit PlatformStrategy(Traits traits) : traits_(traits) {}
 
+  // A status that was reset is there nevertheless, with what it always has.
+  void prepare_create(WriteContext& context, base::Value& object) const override {
+    Strategy::prepare_create(context, object);
+    api::apply_defaults(context.kind, object);
+  }
   void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
     const base::Value sent = traits_.status_metadata ? fresh["metadata"] : base::Value();
     Strategy::prepare_status(context, fresh, old);
