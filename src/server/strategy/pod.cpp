@@ -71,6 +71,32 @@ void set_if_absent(base::Value& spec, std::string_view member, base::Value value
   if (slot.is_null()) slot = std::move(value);
 }
 
+void take_member(base::Value& to, const base::Value& from, std::string_view member) {
+  if (const auto* value = from.as_object().find(member)) {
+    to.object().set(member, *value);
+  } else {
+    to.object().erase(member);
+  }
+}
+
+// Of containers that `pod` has, what they are to have from now on.
+void take_resources(base::Value& pod, const base::Value& fresh) {
+  for (std::string_view list : {"containers", "initContainers"}) {
+    base::Value& own = pod.make({"spec", list});
+    if (!own.is_array()) {
+      pod.make({"spec"}).object().erase(list);
+      continue;
+    }
+    for (base::Value& container : own.array()) {
+      for (const base::Value& wanted : fresh["spec"][list].as_array()) {
+        if (wanted["name"] != container["name"]) continue;
+        take_member(container, wanted, "resources");
+        take_member(container, wanted, "resizePolicy");
+      }
+    }
+  }
+}
+
 class PodStrategy final : public Strategy {
  public:
   void prepare_create(WriteContext& context, base::Value& pod) const override {
@@ -138,6 +164,24 @@ class PodStrategy final : public Strategy {
         !qos.is_null()) {
       fresh.make({"status", "qosClass"}) = std::move(qos);
     }
+  }
+
+  base::Result<void> prepare_part(WriteContext&, std::string_view part, base::Value& fresh,
+                                  const base::Value& old) const override {
+    base::Value result = old;
+    if (part == "ephemeralcontainers") {
+      take_member(result.make({"spec"}), fresh["spec"], "ephemeralContainers");
+    } else if (part == "resize") {
+      take_resources(result, fresh);
+      if (qos_class(result["spec"]) != qos_class(old["spec"])) {
+        return std::unexpected(
+            api::invalid("", "Pod", api::name_of(old),
+                         {api::invalid_field("spec", qos_class(result["spec"]),
+                                             "Pod QOS Class may not change as a result of resizing")}));
+      }
+    }
+    fresh = std::move(result);
+    return {};
   }
 
   std::optional<int64_t> grace_seconds(const base::Value& pod, std::optional<int64_t> wanted) const override {
