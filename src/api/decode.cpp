@@ -323,10 +323,24 @@ class Checker {
   std::string owner_;               // the innermost struct
 };
 
-std::unexpected<base::Error> unrecognized(const Kind& kind, std::string_view problem) {
-  return base::fail(
-      Reason::bad_request,
-      fmt::format("the object provided is unrecognized (must be of type {}): {}", kind.kind, problem));
+// The beginning of a body as upstream quotes it: JSON as it is, anything else in hexadecimal digits.
+std::string summary_of(std::string_view body) {
+  constexpr size_t kMax = 30;
+  if (body.empty()) return "<empty>";
+  const std::string_view head = body.substr(0, kMax);
+  std::string out;
+  if (body[0] == '{') {
+    out = head.substr(0, base::valid_utf8_prefix(head));
+  } else {
+    for (const char c : head) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  }
+  return body.size() > kMax ? out + " ..." : out;
+}
+
+std::unexpected<base::Error> unrecognized(const Kind& kind, std::string_view problem, std::string_view body) {
+  return base::fail(Reason::bad_request,
+                    fmt::format("the object provided is unrecognized (must be of type {}): {} ({})", kind.kind,
+                                problem, summary_of(body)));
 }
 
 std::unexpected<base::Error> cannot_be_handled(const Kind& kind, std::string_view found_kind,
@@ -343,12 +357,8 @@ Result<void> check_type(const Kind& kind, const Value& parsed, const Registry* r
         fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of "
                     "type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
                     "\"json:\\\"kind,omitempty\\\"\" }}",
-                    found_name(parsed)));
-  }
-  // An object that says something may leave its type to the URL; one that says nothing is a mistake.
-  if (kind.stored && parsed.as_object().empty()) {
-    return base::fail(Reason::bad_request,
-                      fmt::format("Object 'Kind' is missing in '{}'", parsed.is_null() ? "null" : "{}"));
+                    found_name(parsed)),
+        base::write_json(parsed));
   }
   for (const char* member : {"apiVersion", "kind"}) {
     const Value& value = parsed[member];
@@ -358,7 +368,8 @@ Result<void> check_type(const Kind& kind, const Value& parsed, const Registry* r
         fmt::format(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field "
             ".{} of type string",
-            found_name(value), member));
+            found_name(value), member),
+        base::write_json(parsed));
   }
   const std::string own_version = kind.api_version();
   std::string_view api_version = parsed["apiVersion"].as_string(), name = parsed["kind"].as_string();
@@ -392,7 +403,8 @@ Result<void> check_custom_type(const Kind& kind, const Value& parsed) {
     if (!value.is_string() && !value.is_null()) {
       return unrecognized(kind, fmt::format("couldn't get version/kind; json parse error: json: cannot unmarshal {} "
                                             "into Go struct field .{} of type string",
-                                            found_name(value), member));
+                                            found_name(value), member),
+                          base::write_json(parsed));
     }
     if (value.as_string().empty())
       return base::fail(Reason::bad_request,
@@ -411,7 +423,7 @@ Result<void> check_custom_type(const Kind& kind, const Value& parsed) {
 
 // What is unknown goes; metadata is that of any object. Types are a matter of validation.
 Result<Value> decode_custom(const Kind& kind, const Value& parsed, std::vector<std::string>* unknown) {
-  if (!parsed.is_object()) return unrecognized(kind, "json: cannot unmarshal " + found_name(parsed) + " into an object");
+  if (!parsed.is_object()) return unrecognized(kind, "json: cannot unmarshal " + found_name(parsed) + " into an object", base::write_json(parsed));
   CHECK_OK(check_custom_type(kind, parsed));
   base::Object out;
   out.append("apiVersion", kind.api_version());
@@ -432,8 +444,14 @@ Result<Value> decode_custom(const Kind& kind, const Value& parsed, std::vector<s
   return object;
 }
 
+// "" for what is no media type: also when one of its parameters has no value.
 std::string media_type_of(std::string_view content_type) {
-  return base::to_lower(base::trim(content_type.substr(0, content_type.find(';'))));
+  const auto pieces = base::split(content_type, ';');
+  for (size_t i = 1; i < pieces.size(); ++i) {
+    const std::string_view piece = base::trim(pieces[i]);
+    if (piece.empty() ? i + 1 != pieces.size() : !piece.contains('=')) return "";
+  }
+  return base::to_lower(base::trim(pieces[0]));
 }
 
 Result<Value> decode_builtin(const Kind& kind, const Value& parsed, bool want_unknown,
@@ -477,21 +495,23 @@ std::optional<FieldValidation> parse_field_validation(std::string_view text) {
 }
 
 Result<ParsedBody> parse_body(const Kind& kind, std::string_view content_type, std::string_view body) {
-  const std::string media = media_type_of(content_type);
-  if (media.empty() || media == "application/json") {
+  const std::string media = content_type.empty() ? "application/json" : media_type_of(content_type);
+  if (media == "application/json") {
     auto parsed = base::parse_json_strictly(body);
-    if (!parsed)
-      return unrecognized(kind, "couldn't get version/kind; json parse error: " + parsed.error().message);
+    if (!parsed) {
+      return unrecognized(kind, "couldn't get version/kind; json parse error: " + parsed.error().message, body);
+    }
     return ParsedBody{std::move(parsed->value), std::move(parsed->duplicate_keys)};
   }
   if (media == "application/yaml") {
     auto parsed = base::parse_yaml(body);
-    if (!parsed) return unrecognized(kind, "error converting YAML to JSON: " + parsed.error().message);
+    if (!parsed) return unrecognized(kind, "error converting YAML to JSON: " + parsed.error().message, body);
     return ParsedBody{std::move(*parsed), {}};
   }
   if (media == kProtobufMediaType && has_protobuf(kind)) {
-    TRY(Value value, decode_protobuf(kind, body));
-    return ParsedBody{std::move(value), {}};
+    auto value = decode_protobuf(kind, body);
+    if (!value) return unrecognized(kind, value.error().message, body);
+    return ParsedBody{std::move(*value), {}};
   }
   return base::fail(
       Reason::unsupported_media_type,
