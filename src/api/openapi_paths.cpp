@@ -67,7 +67,7 @@ Array delete_parameters() {
           query("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground.")};
 }
 
-Value content(std::initializer_list<std::string_view> types, std::string_view key) {
+Value content(const std::vector<std::string_view>& types, std::string_view key) {
   Object out;
   for (auto type : types) {
     Object ref;
@@ -128,7 +128,7 @@ void set_responses(Object& out, const Place& place, std::string_view key,
   place.wanted.insert(std::string(key));
 }
 
-void set_body(Object& out, const Place& place, std::initializer_list<std::string_view> types, std::string_view key,
+void set_body(Object& out, const Place& place, const std::vector<std::string_view>& types, std::string_view key,
               bool required = true) {
   Object body;
   body.append("content", content(types, key));
@@ -169,10 +169,11 @@ Value replace_operation(const Place& place) {
 Value patch_operation(const Place& place) {
   Object out = operation(place, "patch", "patch", fmt::format("Changes parts of the {}.", place.kind.kind));
   out.append("parameters", write_parameters(true));
-  set_body(out, place,
-           {"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
-            "application/apply-patch+yaml"},
-           kPatch);
+  std::vector<std::string_view> types{"application/json-patch+json", "application/merge-patch+json"};
+  // kubectl looks here whether a kind knows strategic merges: custom ones do not.
+  if (!place.kind.custom) types.push_back("application/strategic-merge-patch+json");
+  types.push_back("application/apply-patch+yaml");
+  set_body(out, place, types, kPatch);
   set_responses(out, place, place.key, {"200", "201"});
   return out;
 }

@@ -153,7 +153,7 @@ async function customObjects() {
           schema: {
             openAPIV3Schema: {
               type: 'object',
-              properties: { spec: { type: 'object', properties: { sails: { type: 'integer', default: 1 } } } },
+              properties: { spec: { type: 'object', properties: { sails: { type: 'integer', _default: 1 } } } },
             },
           },
         }],
