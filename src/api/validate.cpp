@@ -7,6 +7,7 @@
 
 #include "api/custom/definition.hpp"
 #include "api/meta.hpp"
+#include "api/validate_platform.hpp"
 #include "api/validate_rules.hpp"
 #include "base/strings.hpp"
 
@@ -177,6 +178,7 @@ Result<void> validate_update(const Kind& kind, const Value& fresh, const Value& 
 
 std::vector<std::string> warnings_for(const Kind& kind, const Value& object) {
   std::vector<std::string> out;
+  if (kind.group == "networking.k8s.io") return rules::network_warnings(kind, object);
   if (!kind.group.empty()) return out;
   const Value& spec = object["spec"];
   if (kind.kind == "Endpoints") out.emplace_back("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");

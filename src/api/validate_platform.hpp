@@ -18,6 +18,7 @@ void check_node_terms(Problems& out, const Value& selector, const std::string& p
 bool is_dns_subdomain(std::string_view text);
 
 // ---- networking (validate_platform_network.cpp)
+std::vector<std::string> network_warnings(const Kind& kind, const Value& object);
 void check_ingress(Problems& out, const Value& ingress);
 void check_ingress_status(Problems& out, const Value& fresh, const Value& old);
 void check_ingress_class(Problems& out, const Value& object);

@@ -13,6 +13,10 @@ namespace {
 
 constexpr size_t kMaxController = 250;
 constexpr std::string_view kImmutable = "field is immutable";
+constexpr std::string_view kClassAnnotation = "kubernetes.io/ingress.class";
+
+// The create rules see every version of an object; a new one has no revision.
+bool is_new(const Value& object) { return resource_version_of(object).empty(); }
 
 std::vector<std::string> check_wildcard(std::string_view host) {
   std::vector<std::string> out;
@@ -235,6 +239,13 @@ void check_scope(Problems& out, const Value& parameters, const std::string& at) 
 
 }  // namespace
 
+std::vector<std::string> network_warnings(const Kind& kind, const Value& object) {
+  if (kind.kind != "Ingress" || !is_new(object)) return {};
+  if (!annotations_of(object)[kClassAnnotation].is_string() || object["spec"]["ingressClassName"].is_string()) return {};
+  return {fmt::format("annotation {} is deprecated, please use 'spec.ingressClassName' instead",
+                      base::quote(kClassAnnotation))};
+}
+
 void check_ingress(Problems& out, const Value& ingress) {
   const Value& spec = ingress["spec"];
   const bool has_default = spec["defaultBackend"].is_object();
@@ -246,8 +257,8 @@ void check_ingress(Problems& out, const Value& ingress) {
   const Value& name = spec["ingressClassName"];
   if (!name.is_string()) return;
   out.dns_subdomain("spec.ingressClassName", name);
-  const Value& annotation = annotations_of(ingress)["kubernetes.io/ingress.class"];
-  if (annotation.is_string() && annotation != name && resource_version_of(ingress).empty())
+  const Value& annotation = annotations_of(ingress)[kClassAnnotation];
+  if (annotation.is_string() && annotation != name && is_new(ingress))
     out.invalid("annotations.kubernetes.io/ingress.class", annotation,
                 std::string("must match `ingressClassName` when both are specified"));
 }

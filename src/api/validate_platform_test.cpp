@@ -74,6 +74,17 @@ TEST(ValidateIngress, Table) {
   }, "status");
 }
 
+TEST(ValidateIngress, TheAnnotationOfOldIsTold) {
+  const auto warnings = [](const char* patch) {
+    return warnings_for(*testing::built_in(kNet, "Ingress"), testing::json(testing::patched(kIngress, patch)));
+  };
+  const char* kOld = R"({"metadata":{"annotations":{"kubernetes.io/ingress.class":"nginx"}}})";
+  EXPECT_EQ(warnings(kOld), std::vector<std::string>{"annotation \"kubernetes.io/ingress.class\" is deprecated, please use "
+                                                     "'spec.ingressClassName' instead"});
+  EXPECT_TRUE(warnings("{}").empty());
+  EXPECT_TRUE(warnings(R"({"metadata":{"resourceVersion":"7","annotations":{"kubernetes.io/ingress.class":"nginx"}}})").empty());
+}
+
 TEST(ValidateIngressClass, Table) {
   const char* kClass = R"({"metadata":{"name":"x"},"spec":{"controller":"example.com/ingress"}})";
   expect_create(kNet, "IngressClass", kClass, {

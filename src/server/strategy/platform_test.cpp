@@ -121,6 +121,20 @@ TEST_F(Platform, SomeUpdatesNeedARevision) {
   EXPECT_EQ(call("PUT", policies + "/a", policy).status, 200);
 }
 
+TEST_F(Platform, SlicesAreChosenByNodeAndDriver) {
+  const std::string slices = "/apis/resource.k8s.io/v1/resourceslices";
+  for (const char* node : {"n1", "n2"}) {
+    auto created = call("POST", slices, R"({"metadata":{"name":")" + std::string(node) +
+                                            R"("},"spec":{"driver":"d","nodeName":")" + node +
+                                            R"(","pool":{"name":"p","generation":1,"resourceSliceCount":1}}})");
+    ASSERT_EQ(created.status, 201) << created.text;
+    EXPECT_EQ(generation_of(created), 1);
+  }
+  EXPECT_EQ(call("GET", slices + "?fieldSelector=spec.driver%3Dd").json["items"].as_array().size(), 2u);
+  EXPECT_EQ(call("GET", slices + "?fieldSelector=spec.nodeName%3Dn2").json["items"].as_array().size(), 1u);
+  EXPECT_EQ(call("GET", slices + "?fieldSelector=spec.pool.generation%3D1").status, 400);
+}
+
 TEST_F(Platform, ClaimsGetTheirStatusFromTheStatusAlone) {
   const std::string claims = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims";
   auto created = call("POST", claims,
