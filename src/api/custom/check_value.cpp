@@ -207,8 +207,8 @@ class Validator {
     bool fits = true;
     if (type == "integer") {
       constexpr double kInt64 = 9223372036854775808.0;
-      fits = number.is_int || (number.real >= -kInt64 && number.real < kInt64);
-      if (format == "int32") fits = number.real >= -2147483648.0 && number.real <= 2147483647.0;
+      fits = number.is_int || (number.real >= -kInt64 && number.real < kInt64 && number.real == std::trunc(number.real));
+      if (format == "int32") fits = fits && number.real >= -2147483648.0 && number.real <= 2147483647.0;
     } else if (format == "float") {
       fits = std::fabs(number.real) <= static_cast<double>(std::numeric_limits<float>::max());
     }

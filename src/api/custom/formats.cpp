@@ -58,12 +58,13 @@ bool is_uuid_like(std::string_view text, char version) {
   return version == 0 || version == '3' || std::string_view("89ab").find(digits[16]) != std::string_view::npos;
 }
 
+// One label, or several of which the last one has letters alone. Lengths are counted here: as {0,62} in the expression
+// they would cost megabytes.
 bool is_hostname(std::string_view text) {
-  static const re2::RE2 kPattern(
-      "^([a-zA-Z0-9\\p{S}\\p{L}]((-?[a-zA-Z0-9\\p{S}\\p{L}]{0,62})?)|"
-      "([a-zA-Z0-9\\p{S}\\p{L}](([a-zA-Z0-9-\\p{S}\\p{L}]{0,61}[a-zA-Z0-9\\p{S}\\p{L}])?)(\\.)){1,}"
-      "([a-zA-Z\\p{L}]){2,63})$");
-  if (text.size() > 255 || !matches(text, kPattern)) return false;
+  static const re2::RE2 kOne("^[a-zA-Z0-9\\p{S}\\p{L}](-?[a-zA-Z0-9\\p{S}\\p{L}]*)$");
+  static const re2::RE2 kSeveral(
+      "^(?:[a-zA-Z0-9\\p{S}\\p{L}](?:[a-zA-Z0-9\\p{S}\\p{L}-]*[a-zA-Z0-9\\p{S}\\p{L}])?\\.)+[a-zA-Z\\p{L}]{2,}$");
+  if (text.size() > 255 || (!matches(text, kOne) && !matches(text, kSeveral))) return false;
   return std::ranges::all_of(base::split(text, '.'), [](const std::string& part) { return part.size() <= 63; });
 }
 

@@ -100,7 +100,7 @@ TEST(CustomObject, UpstreamsTexts) {
       {"{free: {any: [thing]}}", {}},
       {"{free: 1}", {R"(spec.free: Invalid value: "integer": spec.free in body must be of type object: "integer")"}},
       {"{choice: {a: x}}", {}},
-      {"{choice: {a: x, b: y}}",
+      {"{choice: {a: x, b: z}}",
        {R"(<nil>: Invalid value: "": "spec.choice" must validate one and only one schema (oneOf). Found 2 valid alternatives)"}},
       {"{choice: {}}",
        {R"(<nil>: Invalid value: "": "spec.choice" must validate one and only one schema (oneOf). Found none valid)",
@@ -233,9 +233,9 @@ TEST(CustomTables, CellsComeFromPaths) {
   const base::Time now = *base::parse_time("2026-11-23T03:05:00Z");
   Value object = thing("{cron: '* *', replicas: 3.0, parts: {b: 1, a: x}}");
   object.make({"metadata", "creationTimestamp"}) = "2026-11-23T03:00:00Z";
-  object.object().set("status", yaml("{load: 1.50, done: true, conditions: [{type: X, status: 'Unknown'}, {type: Ready, status: 'True'}]}"));
+  object.object().set("status", yaml("{load: 1.5, done: true, conditions: [{type: X, status: 'Unknown'}, {type: Ready, status: 'True'}]}"));
   EXPECT_EQ(base::write_json(base::Array(table_cells(kind, object, now))),
-            R"(["t","* *",3,"True",1.50,true,"{\"a\":\"x\",\"b\":1}","5m"])");
+            R"(["t","* *",3,"True",1.5,true,"{\"a\":\"x\",\"b\":1}","5m"])");
   EXPECT_EQ(base::write_json(base::Array(table_cells(kind, thing("{cron: null, replicas: many}"), now))),
             R"(["t","<no value>",null,null,null,null,null,null])");
   const auto columns = columns_of(kind);
