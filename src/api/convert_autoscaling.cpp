@@ -199,11 +199,7 @@ Result<Value> status_to_v2(const Value& object) {
   } else if (const Value& percent = status["currentCPUUtilizationPercentage"]; !percent.is_null()) {
     metrics.push_back(cpu_metric("current", percent));
   }
-  if (metrics.empty()) {
-    out.object().set("currentMetrics", Value());
-  } else {
-    out.object().set("currentMetrics", std::move(metrics));
-  }
+  if (!metrics.empty()) out.object().set("currentMetrics", std::move(metrics));
   TRY(Value conditions, annotation_json(object, kConditions));
   if (conditions.is_array()) out.object().set("conditions", std::move(conditions));
   return out;

@@ -107,6 +107,14 @@ Repeat repeat_deletion(base::Value& object, const DeleteOptions& options) {
   return Repeat::shortened;
 }
 
+// Of all kinds that orphan by default only this one tells.
+void warn_of_orphans(Exchange& exchange, const Resource& resource, const DeleteOptions& options) {
+  if (resource.kind->group != "batch" || resource.kind->kind != "Job") return;
+  if (options.orphan_dependents || !options.propagation_policy.empty()) return;
+  exchange.warn("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+                "them or set propagationPolicy=Orphan to suppress this warning");
+}
+
 // The decision for one object of a collection; one that is gone by now is no error.
 Decide decide_delete(std::string key, std::string name, DeleteOptions options, bool may_be_gone) {
   return [key = std::move(key), name = std::move(name), options = std::move(options),
@@ -159,6 +167,7 @@ base::Result<Answer> delete_object(Writing& writing, const store::EntryPtr& entr
 void serve_delete(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   auto options = read_delete_options(core, *exchange);
   if (!options) return exchange->fail(options.error());
+  warn_of_orphans(*exchange, resource, *options);
   const auto& route = exchange->route;
   bool dry_run = options->dry_run;
   submit_write(
@@ -171,6 +180,7 @@ void serve_delete_collection(Core& core, const ExchangePtr& exchange, const Reso
   if (!selection) return exchange->fail(selection.error());
   auto options = read_delete_options(core, *exchange);
   if (!options) return exchange->fail(options.error());
+  warn_of_orphans(*exchange, resource, *options);
 
   struct Progress {
     std::vector<store::EntryPtr> entries;

@@ -16,9 +16,6 @@ Strategies::Strategies() : default_(make_default_strategy()), custom_(make_custo
   add("",                    "events",                 make_plain_strategy(true,  false));
   add("coordination.k8s.io", "leases",                 make_plain_strategy(true,  false, false));
   add("",                    "serviceaccounts",        make_plain_strategy(false, true));
-  add("",                    "podtemplates",           make_plain_strategy(false, true));
-  add("",                    "persistentvolumes",      make_plain_strategy(false, true));
-  add("",                    "persistentvolumeclaims", make_plain_strategy(false, true));
   add("",                    "resourcequotas",         make_plain_strategy(false, true));
   // clang-format on
   add_workload_strategies(*this);
