@@ -58,6 +58,13 @@ base::Result<sys::Fd> lock_pid_file(const ClusterPaths& paths) {
   return fd;
 }
 
+// The name under which a part of this process owns fields of objects: what clients know from elsewhere.
+std::string component_of(const std::string& user) {
+  if (user.starts_with("system:node:")) return "kubelet";
+  if (user.starts_with("system:serviceaccount:")) return "kube-controller-manager";
+  return user.starts_with("system:") ? user.substr(std::string_view("system:").size()) : user;
+}
+
 // Everything that runs, in the order in which it starts; stopped in the reverse order.
 class Cluster {
  public:
@@ -69,7 +76,8 @@ class Cluster {
  private:
   base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
-    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)), "sampan/" SAMPAN_VERSION);
+    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
+                          component_of(user) + "/" SAMPAN_VERSION);
   }
 
   const ServerOptions& options_;
