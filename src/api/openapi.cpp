@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <vector>
 
+#include "api/custom/rules.hpp"
 #include "api/openapi_paths.hpp"
 #include "base/strings.hpp"
 
@@ -69,6 +71,7 @@ class Components {
  public:
   // The schema in its place: a reference for named types, spelled out otherwise.
   Value use(const Schema& schema) {
+    if (schema.rules) return Value(spell_custom(schema));
     if (auto scalar = named_scalar(schema.type)) {
       std::string key(scalar->key);
       if (done_.insert(key).second) add_scalar(*scalar, schema.type);
@@ -83,7 +86,7 @@ class Components {
 
   void define(const std::string& key, const Schema& schema) {
     if (!done_.insert(key).second) return;
-    out_[key] = Value(spell(schema));
+    out_[key] = Value(schema.rules ? spell_custom(schema) : spell(schema));
   }
 
   Value* find(const std::string& key) {
@@ -175,6 +178,84 @@ class Components {
     if (!schema.required.empty()) out.append("required", texts(schema.required));
   }
 
+  // A part of a custom kind: everything that its definition says.
+  Object spell_custom(const Schema& schema) {
+    const SchemaRules& rules = *schema.rules;
+    Object out;
+    if (!schema.description.empty()) out.append("description", schema.description);
+    if (!rules.type.empty()) out.append("type", rules.type);
+    if (!schema.format.empty()) out.append("format", schema.format);
+    if (schema.nullable && !rules.type.empty()) out.append("nullable", true);
+    if (!schema.default_value.is_null()) out.append("default", schema.default_value);
+    for (const auto& [name, value] : rules.published) out.append(name, value);
+    add_custom_members(out, schema, rules);
+    add_restrictions(out, rules);
+    if (schema.type == Schema::Type::int_or_string) {
+      if (!out.contains("anyOf") && !out.contains("allOf")) out.append("anyOf", one_of({"integer", "string"}));
+      out.append("x-kubernetes-int-or-string", true);
+    }
+    if (schema.keeps_unknown) out.append("x-kubernetes-preserve-unknown-fields", true);
+    if (schema.embedded_resource) out.append("x-kubernetes-embedded-resource", true);
+    add_extensions(out, schema);
+    return out;
+  }
+
+  void add_custom_members(Object& out, const Schema& schema, const SchemaRules& rules) {
+    if (!schema.properties.empty()) {
+      Object properties;
+      for (const auto& property : schema.properties) {
+        Value spelled = use(*property.schema);
+        if (!property.description.empty()) spelled.object().set("description", property.description);
+        properties.append(property.name, std::move(spelled));
+      }
+      properties.sort();
+      out.append("properties", std::move(properties));
+    }
+    if (schema.type == Schema::Type::map && !rules.additional_allowed)
+      out.append("additionalProperties", use(*schema.items));
+    if (rules.additional_allowed) out.append("additionalProperties", true);
+    if (rules.additional_forbidden) out.append("additionalProperties", false);
+    if (schema.items && schema.type != Schema::Type::map) out.append("items", use(*schema.items));
+    std::vector<std::string> required = schema.required;
+    if (schema.embedded_resource) {
+      for (const char* name : {"kind", "apiVersion"})
+        if (std::ranges::find(required, name) == required.end()) required.emplace_back(name);
+    }
+    if (!required.empty()) out.append("required", texts(required));
+  }
+
+  void add_restrictions(Object& out, const SchemaRules& rules) {
+    const auto number = [&out](const char* name, const auto& value) {
+      if (!value) return;
+      const double real = static_cast<double>(*value);
+      const bool whole = real == std::trunc(real) && std::fabs(real) < 1e15;
+      out.append(name, whole ? Value(static_cast<int64_t>(real)) : Value(real));
+    };
+    number("maximum", rules.maximum);
+    if (rules.exclusive_maximum) out.append("exclusiveMaximum", true);
+    number("minimum", rules.minimum);
+    if (rules.exclusive_minimum) out.append("exclusiveMinimum", true);
+    number("maxLength", rules.max_length);
+    number("minLength", rules.min_length);
+    if (rules.pattern) out.append("pattern", rules.pattern->text());
+    number("maxItems", rules.max_items);
+    number("minItems", rules.min_items);
+    number("multipleOf", rules.multiple_of);
+    if (!rules.enum_values.empty()) out.append("enum", rules.enum_values);
+    number("maxProperties", rules.max_properties);
+    number("minProperties", rules.min_properties);
+    const auto list = [&](const char* name, const std::vector<SchemaPtr>& schemas) {
+      if (schemas.empty()) return;
+      Array spelled;
+      for (const SchemaPtr& one : schemas) spelled.push_back(use(*one));
+      out.append(name, std::move(spelled));
+    };
+    list("allOf", rules.all_of);
+    list("oneOf", rules.one_of);
+    list("anyOf", rules.any_of);
+    if (rules.none_of) out.append("not", use(*rules.none_of));
+  }
+
   static void add_extensions(Object& out, const Schema& schema) {
     switch (schema.list_type) {
       case Schema::ListType::none: break;
@@ -205,6 +286,27 @@ Value string_property(std::string_view description) {
 std::string key_of_kind(const Kind& kind) {
   if (kind.schema && !kind.schema->openapi_key.empty()) return kind.schema->openapi_key;
   return openapi_name(kind.group, kind.version, kind.kind);
+}
+
+// Of a custom kind's list: named by itself, not after the kind.
+std::string key_of_list(const Kind& kind) {
+  std::string key = key_of_kind(kind);
+  if (!kind.custom) return key + "List";
+  key.resize(key.size() - kind.kind.size());
+  return key + kind.list_kind;
+}
+
+// The fields of a custom kind that selectors may name beside those of metadata.
+void add_selectable_fields(Object& out, const Kind& kind) {
+  if (!kind.custom) return;
+  Array fields;
+  for (const std::string& field : kind.selectable_fields) {
+    if (field.starts_with("metadata.")) continue;
+    Object one;
+    one.append("fieldPath", field);
+    fields.emplace_back(std::move(one));
+  }
+  if (!fields.empty()) out.set("x-kubernetes-selectable-fields", std::move(fields));
 }
 
 Value kind_tags(const Kind& kind, std::string_view name) {
@@ -253,7 +355,8 @@ void add_list_kind(Components& components, const Kind& kind) {
   out.append("required", Array{"items"});
   out.append("properties", std::move(properties));
   out.append("x-kubernetes-group-version-kind", kind_tags(kind, kind.list_kind));
-  components.set(key_of_kind(kind) + "List", std::move(out));
+  add_selectable_fields(out, kind);
+  components.set(key_of_list(kind), std::move(out));
 }
 
 // Types that answers and bodies of every group version use: Status, DeleteOptions, a subresource's Scale.
@@ -303,11 +406,13 @@ Value make_openapi_v3(const Registry& registry, std::string_view group, std::str
     if (kind->group != group || kind->version != version || !kind->schema) continue;
     std::string key = key_of_kind(*kind);
     components.define(key, *kind->schema);
-    if (Value* made = components.find(key))
+    if (Value* made = components.find(key)) {
       made->object().set("x-kubernetes-group-version-kind", kind_tags(*kind, kind->kind));
-    if (!kind->stored || kind->plural.empty()) continue;
-    add_list_kind(components, *kind);
-    add_paths(paths, wanted, registry, *kind, key);
+      add_selectable_fields(made->object(), *kind);
+    }
+    if (kind->plural.empty() || kind->verbs.empty()) continue;
+    if (std::ranges::find(kind->verbs, "list") != kind->verbs.end()) add_list_kind(components, *kind);
+    add_paths(paths, wanted, registry, *kind, key, key_of_list(*kind));
   }
   add_shared_kinds(components, registry, wanted);
   add_list_meta(components);

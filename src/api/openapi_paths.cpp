@@ -94,15 +94,26 @@ std::string capital(std::string_view text) {
   return out;
 }
 
-std::string group_id(const Kind& kind) {
-  std::string_view stem = kind.group.empty() ? "core" : std::string_view(kind.group).substr(0, kind.group.find('.'));
-  return capital(stem) + capital(kind.version);
+// "rbac.authorization.k8s.io" -> "rbacAuthorization", "stable.example.com" -> "stableExampleCom".
+std::string group_word(const Kind& kind) {
+  if (kind.group.empty()) return "core";
+  std::string_view group = kind.group;
+  if (group.ends_with(".k8s.io")) group.remove_suffix(7);
+  std::string out;
+  bool starts = false;
+  for (const char c : group) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (is_letter) out += starts ? capital(std::string_view(&c, 1)) : std::string(1, c);
+    starts = !is_letter;
+  }
+  return out;
 }
 
+std::string group_id(const Kind& kind) { return capital(group_word(kind)) + capital(kind.version); }
+
 Object operation(const Place& place, std::string_view id, std::string_view action, std::string_view description) {
-  std::string tag = (place.kind.group.empty() ? "core" : place.kind.group.substr(0, place.kind.group.find('.')));
   Object out;
-  out.append("tags", Array{tag + "_" + place.kind.version});
+  out.append("tags", Array{group_word(place.kind) + "_" + place.kind.version});
   out.append("description", description);
   out.append("operationId", std::string(id) + place.id_tail);
   out.append("x-kubernetes-action", action);
@@ -258,11 +269,10 @@ void add_subresource(Object& paths, const Place& owner, const Registry& registry
 }  // namespace
 
 void add_paths(Object& paths, std::set<std::string>& wanted, const Registry& registry, const Kind& kind,
-               const std::string& key) {
+               const std::string& key, const std::string& list_key) {
   const std::string root = (kind.group.empty() ? "/api/" : "/apis/" + kind.group + "/") + kind.version;
   const std::string scope = kind.namespaced ? "/namespaces/{namespace}/" : "/";
   const std::string collection = root + scope + kind.plural;
-  const std::string list_key = key + "List";
   Place place{kind, gvk_value(kind.group, kind.version, kind.kind), key,
               group_id(kind) + (kind.namespaced ? "Namespaced" : "") + kind.kind, wanted};
 

@@ -10,10 +10,10 @@
 
 namespace api {
 
-// Adds all paths of one kind. `key` is the kind's own under components/schemas; `wanted` gets those that operations
-// refer to beyond it.
+// Adds all paths of one kind. `key` and `list_key` are the kind's own under components/schemas; `wanted` gets those that
+// operations refer to beyond them.
 void add_paths(base::Object& paths, std::set<std::string>& wanted, const Registry& registry, const Kind& kind,
-               const std::string& key);
+               const std::string& key, const std::string& list_key);
 
 // {"group", "kind", "version"}.
 base::Value gvk_value(std::string_view group, std::string_view version, std::string_view kind);

@@ -313,7 +313,12 @@ TEST(CustomDefinition, ThroughTheCommonDoor) {
 
 TEST(CustomDefinition, TooDeepASchemaIsRefusedNotFollowed) {
   Value schema = base::Object{{"type", "string"}};
-  for (int i = 0; i < 5'000; ++i) schema = base::Object{{"type", "array"}, {"items", std::move(schema)}};
+  for (int i = 0; i < 5'000; ++i) {
+    base::Object one;
+    one.append("type", "array");
+    one.append("items", std::move(schema));
+    schema = std::move(one);
+  }
   Value definition = definition_of("{}");
   version_of(definition).make({"schema", "openAPIV3Schema", "properties", "deep"}) = std::move(schema);
   EXPECT_THAT(problems(definition), ElementsAre("spec.validation.openAPIV3Schema: Invalid value: \"\": must not be nested "

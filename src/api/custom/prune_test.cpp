@@ -196,7 +196,11 @@ TEST(CustomPrune, TwiceIsOnceForRandomObjects) {
 
 TEST(CustomPrune, DeepNonsenseTakesNoStack) {
   Value deep = 1;
-  for (int i = 0; i < 9'000; ++i) deep = base::Array{std::move(deep)};
+  for (int i = 0; i < 9'000; ++i) {
+    base::Array one;
+    one.push_back(std::move(deep));
+    deep = std::move(one);
+  }
   Value object = thing("{}");
   object.make({"spec", "name"}) = deep;
   object.make({"spec", "anything", "a"}) = deep;
