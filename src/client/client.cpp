@@ -162,6 +162,7 @@ std::string delete_body(const DeleteOptions& options) {
   base::Value body(base::Object{{"kind", "DeleteOptions"}, {"apiVersion", "v1"}});
   if (options.grace_period_seconds) body.object().set("gracePeriodSeconds", *options.grace_period_seconds);
   if (!options.uid.empty()) body.make({"preconditions", "uid"}) = options.uid;
+  if (!options.resource_version.empty()) body.make({"preconditions", "resourceVersion"}) = options.resource_version;
   if (!options.propagation_policy.empty()) body.object().set("propagationPolicy", options.propagation_policy);
   return base::write_json(body);
 }

@@ -45,6 +45,7 @@ struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;
   std::string uid;  // precondition
   std::string propagation_policy;
+  std::string resource_version = {};  // precondition
 };
 
 // Deletes that very object, not another one of its name.

@@ -7,6 +7,11 @@
 
 namespace controllers {
 
+std::string_view group_of(std::string_view api_version) {
+  size_t slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
+}
+
 GraphNode node_of(std::string_view api_version, std::string_view kind, const base::Value& object) {
   GraphNode node{.api_version = std::string(api_version),
                  .kind = std::string(kind),
@@ -29,9 +34,14 @@ GraphNode node_of(std::string_view api_version, std::string_view kind, const bas
   return node;
 }
 
+bool OwnerGraph::matters(const GraphNode& node) const {
+  return !node.owners.empty() || (node.deleting && (node.foreground || node.orphan)) || has_dependents(node.uid);
+}
+
 std::set<std::string> OwnerGraph::put(GraphNode node) {
   std::set<std::string> again;
   auto it = nodes_.find(node.uid);
+  if (it == nodes_.end() && !matters(node)) return again;
   if (it != nodes_.end() && it->second == node) return again;
   bool owners_changed = it == nodes_.end() ? !node.owners.empty() : it->second.owners != node.owners;
   if (it != nodes_.end()) {
@@ -50,7 +60,8 @@ std::set<std::string> OwnerGraph::put(GraphNode node) {
     if (dependents != dependents_.end()) again.insert(dependents->second.begin(), dependents->second.end());
   }
   std::string uid = node.uid;
-  nodes_[uid] = std::move(node);
+  if (matters(node)) nodes_[uid] = std::move(node);
+  else if (it != nodes_.end()) nodes_.erase(it);
   return again;
 }
 
@@ -83,10 +94,20 @@ std::vector<const GraphNode*> OwnerGraph::dependents_of(const std::string& uid) 
   return out;
 }
 
-std::set<std::string> OwnerGraph::uids_of(std::string_view api_version, std::string_view kind) const {
+std::set<std::string> OwnerGraph::uids_of(std::string_view group, std::string_view kind) const {
   std::set<std::string> out;
   for (const auto& [uid, node] : nodes_) {
-    if (node.api_version == api_version && node.kind == kind) out.insert(uid);
+    if (node.kind == kind && group_of(node.api_version) == group) out.insert(uid);
+  }
+  return out;
+}
+
+std::set<std::string> OwnerGraph::owners_named(std::string_view group, std::string_view kind) const {
+  std::set<std::string> out;
+  for (const auto& [uid, node] : nodes_) {
+    for (const auto& owner : node.owners) {
+      if (owner.kind == kind && group_of(owner.api_version) == group) out.insert(owner.uid);
+    }
   }
   return out;
 }

@@ -4,7 +4,8 @@
 
 namespace controllers {
 
-Collect plan_collect(const GraphNode& node, const std::vector<OwnerState>& states, bool has_dependents) {
+Collect plan_collect(const GraphNode& node, const std::vector<OwnerState>& states,
+                     const std::vector<const GraphNode*>& dependents) {
   Collect plan;
   // An object that waits for its own dependents goes when they have gone; others that are going need no help.
   if (node.deleting || node.owners.empty()) return plan;
@@ -18,7 +19,10 @@ Collect plan_collect(const GraphNode& node, const std::vector<OwnerState>& state
     return plan;
   }
   plan.action = Collect::Action::remove;
-  if (waiting && has_dependents) plan.propagation = "Foreground";
+  if (waiting && !dependents.empty()) {
+    plan.propagation = "Foreground";
+    plan.unblock = std::ranges::any_of(dependents, [](const GraphNode* one) { return one->deleting && one->foreground; });
+  }
   else if (node.orphan) plan.propagation = "Orphan";
   else if (node.foreground) plan.propagation = "Foreground";
   else plan.propagation = "Background";

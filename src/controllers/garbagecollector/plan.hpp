@@ -21,10 +21,14 @@ struct Collect {
   enum class Action { keep, drop_owners, remove } action = Action::keep;
   std::vector<std::string> drop;  // UIDs of references to take away
   std::string propagation;        // for remove
+  // Before it is removed: no reference of it may block its owner any more. Two objects that own each other would wait
+  // for each other forever.
+  bool unblock = false;
 };
 
-// `states` stand beside node.owners.
-Collect plan_collect(const GraphNode& node, const std::vector<OwnerState>& states, bool has_dependents);
+// `states` stand beside node.owners; `dependents` are those of the node.
+Collect plan_collect(const GraphNode& node, const std::vector<OwnerState>& states,
+                     const std::vector<const GraphNode*>& dependents);
 
 // The dependents that a foreground deletion of `owner_uid` still waits for.
 std::vector<const GraphNode*> blocking_dependents(const OwnerGraph& graph, const std::string& owner_uid);

@@ -35,12 +35,43 @@ TEST(NodeOf, ReadsTheObject) {
 TEST(OwnerGraph, SaysWhatToLookAtAgain) {
   OwnerGraph graph;
   EXPECT_THAT(graph.put(node("rc")), IsEmpty());
+  EXPECT_EQ(graph.size(), 0u) << "nobody's owner yet";
   EXPECT_THAT(graph.put(node("p1", {"rc"})), ElementsAre("p1"));
   EXPECT_THAT(graph.put(node("p1", {"rc"})), IsEmpty()) << "nothing changed";
   graph.put(node("p2", {"rc"}));
   EXPECT_THAT(graph.remove("rc"), UnorderedElementsAre("p1", "p2")) << "the dependents of what is gone";
   EXPECT_THAT(graph.remove("p1"), ElementsAre("rc")) << "the owner may have waited for it";
   EXPECT_EQ(graph.dependents_of("rc").size(), 1u);
+}
+
+TEST(OwnerGraph, KeepsOnlyWhatOwnsOrIsOwned) {
+  OwnerGraph graph;
+  graph.put(node("lonely"));
+  graph.put(node("p1", {"rc"}));
+  graph.put(node("rc"));
+  EXPECT_EQ(graph.size(), 2u);
+  EXPECT_FALSE(graph.find("lonely"));
+  EXPECT_TRUE(graph.find("rc"));
+  EXPECT_THAT(graph.uids_of("", "Pod"), UnorderedElementsAre("p1", "rc"));
+  EXPECT_THAT(graph.uids_of("apps", "Pod"), IsEmpty());
+  EXPECT_THAT(graph.owners_named("", "ReplicationController"), ElementsAre("rc"));
+  graph.put(node("p1"));
+  EXPECT_FALSE(graph.find("p1")) << "it has let its owner go";
+  EXPECT_FALSE(graph.has_dependents("rc"));
+}
+
+TEST(PlanCollect, ACycleIsUnblocked) {
+  using enum OwnerState;
+  // a and b own each other; a is being deleted in the foreground and waits for b, which waits for a.
+  auto b = node("b", {"a"});
+  auto a = node("a", {"b"});
+  a.deleting = a.foreground = true;
+  Collect plan = plan_collect(b, {waiting}, {&a});
+  EXPECT_EQ(plan.action, Collect::Action::remove);
+  EXPECT_EQ(plan.propagation, "Foreground");
+  EXPECT_TRUE(plan.unblock);
+  a.deleting = false;
+  EXPECT_FALSE(plan_collect(b, {waiting}, {&a}).unblock);
 }
 
 TEST(OwnerGraph, AForegroundDeletionLooksAtTheDependents) {
@@ -62,9 +93,9 @@ TEST(OwnerGraph, AForegroundDeletionLooksAtTheDependents) {
 TEST(PlanCollect, KeepsWhatHasASolidOwner) {
   using enum OwnerState;
   auto pod = node("p", {"a", "b"});
-  EXPECT_EQ(plan_collect(node("p"), {}, false).action, Collect::Action::keep);
-  EXPECT_EQ(plan_collect(pod, {solid, solid}, false).action, Collect::Action::keep);
-  Collect plan = plan_collect(pod, {solid, absent}, false);
+  EXPECT_EQ(plan_collect(node("p"), {}, {}).action, Collect::Action::keep);
+  EXPECT_EQ(plan_collect(pod, {solid, solid}, {}).action, Collect::Action::keep);
+  Collect plan = plan_collect(pod, {solid, absent}, {});
   EXPECT_EQ(plan.action, Collect::Action::drop_owners);
   EXPECT_THAT(plan.drop, ElementsAre("b"));
 }
@@ -72,15 +103,16 @@ TEST(PlanCollect, KeepsWhatHasASolidOwner) {
 TEST(PlanCollect, RemovesWhatHasNone) {
   using enum OwnerState;
   auto pod = node("p", {"a", "b"});
-  Collect plan = plan_collect(pod, {absent, absent}, false);
+  auto dependent = node("d", {"p"});
+  Collect plan = plan_collect(pod, {absent, absent}, {});
   EXPECT_EQ(plan.action, Collect::Action::remove);
   EXPECT_EQ(plan.propagation, "Background");
-  EXPECT_EQ(plan_collect(pod, {waiting, absent}, true).propagation, "Foreground");
-  EXPECT_EQ(plan_collect(pod, {waiting, absent}, false).propagation, "Background");
+  EXPECT_EQ(plan_collect(pod, {waiting, absent}, {&dependent}).propagation, "Foreground");
+  EXPECT_EQ(plan_collect(pod, {waiting, absent}, {}).propagation, "Background");
   pod.orphan = true;
-  EXPECT_EQ(plan_collect(pod, {absent, absent}, true).propagation, "Orphan");
+  EXPECT_EQ(plan_collect(pod, {absent, absent}, {&dependent}).propagation, "Orphan");
   pod.deleting = true;
-  EXPECT_EQ(plan_collect(pod, {absent, absent}, false).action, Collect::Action::keep) << "it is going already";
+  EXPECT_EQ(plan_collect(pod, {absent, absent}, {}).action, Collect::Action::keep) << "it is going already";
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include "api/meta.hpp"
-#include "base/log.hpp"
+#include "base/strings.hpp"
+#include "client/discovery.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
-#include "controllers/kind_names.hpp"
 #include "controllers/namespace/plan.hpp"
 #include "controllers/worker.hpp"
 
@@ -25,7 +27,7 @@ class NamespaceLoop final : public Controller {
   NamespaceLoop(client::Client client, const sys::Clock& clock)
       : client_(client),
         clock_(clock),
-        worker_("namespace", clock, [this] { prepare(); }, [this](const std::string& key) { return reconcile(key); }),
+        worker_("namespace", clock, [this] { namespaces_.wait_synced(); }, [this](const std::string& key) { return reconcile(key); }),
         namespaces_(client) {
     namespaces_.on_change([this](const std::string& key, const auto&, const auto& after) {
       if (!after || !after->metadata.deletion_timestamp.empty()) worker_.queue().add(key);
@@ -45,32 +47,15 @@ class NamespaceLoop final : public Controller {
   }
 
  private:
-  void prepare() {
-    auto registry = load_kind_names();
-    if (!registry) {
-      base::log_error("namespace", "the kinds cannot be read, so no namespace can be emptied: {}",
-                      registry.error().message);
-      return;
-    }
-    for (const auto& kind : registry->all()) {
-      // Events last: what is deleted may still say something about itself.
-      if (!kind->namespaced || !has_verb(*kind, "list") || !has_verb(*kind, "delete")) continue;
-      kinds_.insert(kind->kind == "Event" ? kinds_.end() : kinds_.begin(), kind);
-    }
-    namespaces_.wait_synced();
-  }
-
   base::Result<void> reconcile(const std::string& name) {
     auto space = namespaces_.get(name);
     if (!space || space->metadata.deletion_timestamp.empty()) {
       looks_.erase(name);
       return {};
     }
-    // Without the kinds nothing is known to be empty.
-    if (kinds_.empty()) return base::fail(base::Reason::internal_error, "no kinds are known");
     if (std::ranges::find(space->spec.finalizers, kFinalizer) == space->spec.finalizers.end()) return {};
     if (space->status.phase != "Terminating") CHECK_OK(write_status(*space, space->status.conditions));
-    TRY(NamespaceContent content, empty(name));
+    NamespaceContent content = empty(name);
     auto conditions = plan_namespace_conditions(space->status.conditions, content, clock_.now());
     if (content.empty()) return finalize(*space);
     if (!same_conditions(conditions, space->status.conditions)) CHECK_OK(write_status(*space, conditions));
@@ -79,37 +64,68 @@ class NamespaceLoop final : public Controller {
     return {};
   }
 
-  // Deletes everything, and says what is still there after that.
-  base::Result<NamespaceContent> empty(const std::string& name) {
+  // Deletes everything, step by step, and says what is still there after that.
+  NamespaceContent empty(const std::string& name) {
     NamespaceContent content;
-    for (const auto& kind : kinds_) {
-      client::Resource resource{kind->group, kind->version, kind->plural, name};
-      TRY(auto before, client_.list(resource));
-      if (before["items"].as_array().empty()) continue;
-      if (auto deleted = remove_all(*kind, resource, before); !deleted) {
-        content.failures.push_back(kind->plural + ": " + deleted.error().message);
+    // Asked each time: a kind may have come since.
+    auto discovery = client::discover(client_);
+    if (!discovery) {
+      content.discovery_failure = discovery.error().message;
+      return content;
+    }
+    if (!discovery->failures.empty()) {
+      content.discovery_failure = fmt::format("Discovery failed for some groups, {} failing: {}",
+                                              discovery->failures.size(), base::join(discovery->failures, ", "));
+    }
+    for (const auto& step : plan_deletion_steps(discovery->kinds)) {
+      for (const auto& kind : step) {
+        if (auto done = empty_kind(kind, name, content); !done) {
+          content.failures.push_back(kind.plural + ": " + done.error().message);
+        }
       }
-      TRY(auto after, client_.list(resource));
-      for (const auto& object : after["items"].as_array()) {
-        ++content.remaining[kind->plural + "." + kind->group];
-        for (const auto& finalizer : api::finalizers_of(object)) ++content.finalizers[finalizer];
-      }
+      if (!content.remaining.empty() || !content.failures.empty()) break;
     }
     return content;
   }
 
-  base::Result<void> remove_all(const api::Kind& kind, const client::Resource& resource, const base::Value& list) {
+  base::Result<void> empty_kind(const client::ResourceKind& kind, const std::string& name, NamespaceContent& content) {
+    client::Resource resource{kind.group, kind.version, kind.plural, name};
+    TRY(auto before, list(resource));
+    if (before.empty()) return {};
+    CHECK_OK(remove_all(kind, resource, before));
+    TRY(auto after, list(resource));
+    if (!after.empty()) content.remaining[kind.plural + "." + kind.group] = static_cast<int64_t>(after.size());
+    for (const auto& object : after) {
+      for (const auto& finalizer : api::finalizers_of(object)) ++content.finalizers[finalizer];
+    }
+    return {};
+  }
+
+  base::Result<base::Array> list(const client::Resource& resource) {
+    client::ListOptions options;
+    options.metadata_only = true;
+    auto found = client_.list(resource, options);
+    if (!found) {
+      // A kind that went away meanwhile took its objects along.
+      if (found.error().reason == base::Reason::not_found) return base::Array();
+      return std::unexpected(std::move(found).error());
+    }
+    return (*found)["items"].as_array();
+  }
+
+  base::Result<void> remove_all(const client::ResourceKind& kind, const client::Resource& resource,
+                                const base::Array& objects) {
     client::DeleteOptions options;
     options.propagation_policy = "Background";
     // What is on its way out already waits for somebody else.
-    bool all_going = std::ranges::all_of(list["items"].as_array(), api::is_being_deleted);
-    if (all_going) return {};
-    if (has_verb(kind, "deletecollection")) {
+    if (std::ranges::all_of(objects, api::is_being_deleted)) return {};
+    if (kind.has_verb("deletecollection")) {
       auto gone = client_.remove_collection(resource, options);
       if (gone) return {};
-      if (gone.error().reason != base::Reason::method_not_allowed) return std::unexpected(std::move(gone).error());
+      bool unknown = gone.error().reason == base::Reason::method_not_allowed || gone.error().reason == base::Reason::not_found;
+      if (!unknown) return std::unexpected(std::move(gone).error());
     }
-    for (const auto& object : list["items"].as_array()) {
+    for (const auto& object : objects) {
       if (api::is_being_deleted(object)) continue;
       auto gone = client_.remove(resource, api::name_of(object), options);
       if (!gone && gone.error().reason != base::Reason::not_found) return std::unexpected(std::move(gone).error());
@@ -143,7 +159,6 @@ class NamespaceLoop final : public Controller {
 
   client::Client client_;
   const sys::Clock& clock_;
-  std::vector<api::KindPtr> kinds_;   // of the worker's thread
   std::map<std::string, int> looks_;  // of the worker's thread: how often a namespace was not empty yet
   Worker worker_;
   client::Informer<api::Namespace> namespaces_;

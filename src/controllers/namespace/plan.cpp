@@ -28,17 +28,28 @@ std::vector<Verdict> judge(const NamespaceContent& content) {
     finalizers.push_back(fmt::format("{} in {} resource instances", finalizer, count));
   }
   std::vector<Verdict> out;
-  out.push_back({"NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
-                 "All resources successfully discovered"});
-  out.push_back({"NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
-                 "All legacy kube types successfully parsed"});
+  if (content.discovery_failure.empty()) {
+    out.push_back({"NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
+                   "All resources successfully discovered"});
+  } else {
+    out.push_back({"NamespaceDeletionDiscoveryFailure", true, "DiscoveryFailed", content.discovery_failure});
+  }
+  if (content.version_failure.empty()) {
+    out.push_back({"NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
+                   "All legacy kube types successfully parsed"});
+  } else {
+    out.push_back({"NamespaceDeletionGroupVersionParsingFailure", true, "GroupVersionParsingFailed",
+                   content.version_failure});
+  }
   if (content.failures.empty()) {
     out.push_back({"NamespaceDeletionContentFailure", false, "ContentDeleted",
                    "All content successfully deleted, may be waiting on finalization"});
   } else {
+    auto failures = content.failures;
+    std::ranges::sort(failures);
     out.push_back({"NamespaceDeletionContentFailure", true, "ContentDeletionFailed",
                    "Failed to delete all resource types, " + std::to_string(content.failures.size()) +
-                       " remaining: " + base::join(content.failures, ", ")});
+                       " remaining: " + base::join(failures, ", ")});
   }
   if (resources.empty()) {
     out.push_back({"NamespaceContentRemaining", false, "ContentRemoved", "All content successfully removed"});
@@ -57,6 +68,25 @@ std::vector<Verdict> judge(const NamespaceContent& content) {
 }
 
 }  // namespace
+
+std::vector<std::vector<client::ResourceKind>> plan_deletion_steps(const std::vector<client::ResourceKind>& kinds) {
+  std::vector<client::ResourceKind> pods, others, events;
+  for (const auto& kind : kinds) {
+    if (!kind.namespaced || !kind.preferred || !kind.has_verb("list") || !kind.has_verb("delete")) continue;
+    if (kind.kind == "Event" && (kind.group.empty() || kind.group == "events.k8s.io")) {
+      if (events.empty()) events.push_back(kind);  // both groups show the same objects
+    } else if (kind.group.empty() && kind.plural == "pods") {
+      pods.push_back(kind);
+    } else {
+      others.push_back(kind);
+    }
+  }
+  std::vector<std::vector<client::ResourceKind>> steps;
+  if (!pods.empty()) steps.push_back(std::move(pods));
+  others.insert(others.end(), events.begin(), events.end());
+  if (!others.empty()) steps.push_back(std::move(others));
+  return steps;
+}
 
 std::vector<api::NamespaceCondition> plan_namespace_conditions(const std::vector<api::NamespaceCondition>& before,
                                                                const NamespaceContent& content, base::Time now) {
