@@ -40,6 +40,12 @@ TEST_F(PodPartsTest, EphemeralContainers) {
   EXPECT_EQ(pod().at({"spec", "containers"}).as_array()[0]["image"].as_string(), "kubia");
 }
 
+TEST_F(PodPartsTest, EphemeralContainersComeLater) {
+  auto reply = call("POST", pods_, pod_json("web", R"(,"ephemeralContainers":[{"name":"debug","image":"busybox"}])"));
+  EXPECT_EQ(reply.status, 422);
+  EXPECT_EQ(reply.message(), R"(Pod "web" is invalid: spec.ephemeralContainers: Forbidden: cannot be set on create)");
+}
+
 constexpr std::string_view kResized =
     R"({"spec":{"containers":[{"name":"main","image":"other","resources":{"requests":{"cpu":"200m"},"limits":{"cpu":"1"}}}]}})";
 
@@ -156,7 +162,31 @@ TEST_F(SigningRequestTest, SignersIssue) {
   EXPECT_EQ(table.json["rows"].as_array()[0]["cells"].as_array()[5].as_string(), "Pending,Issued");
 }
 
+TEST_F(SigningRequestTest, NobodyBecomesMasterByRequest) {
+  // CN=eve, O=system:masters.
+  constexpr std::string_view kMaster = 
+      "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIaU1JR0pBZ0VBTUNjeEREQUtCZ05WQkFNTUEyVjJaVEVYTUJV"
+      "R0ExVUVDZ3dPYzNsemRHVnRPbTFoYzNSbApjbk13V1RBVEJnY3Foa2pPUFFJQkJnZ3Foa2pPUFFNQkJ3TkNBQVRsNm1DWmVsbDdv"
+      "RW1JS2FMNFVVVXI3VzNKCnJPQ0d4NjJtRUlhMWpGSHpoaDdFdkF4aXVHRTZhVVB3VXRONUZxV0I3RnV3R2xiOVVXdGJnL2xnV0dt"
+      "bG9BQXcKQ2dZSUtvWkl6ajBFQXdJRFNBQXdSUUloQVBCN3ZQa0NvSTZrc3I1TjRyWkdYU3pFYnZVSkdhb1A3S2tVNEpvMQpscFlx"
+      "QWlCNTZvZndMWTNJKzVWRUVSV1Ric1RnVHFNKytTOElFMC9NbjR0VkpFWm50Zz09Ci0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVF"
+      "U1QtLS0tLQo=";
+  const std::string body = R"({"kind":"CertificateSigningRequest","apiVersion":"certificates.k8s.io/v1","metadata":{"name":"eve"},
+      "spec":{"request":")" + std::string(kMaster) + R"(","usages":["client auth"],"signerName":")";
+  auto reply = call("POST", url_, body + R"(kubernetes.io/kube-apiserver-client"}})");
+  EXPECT_EQ(reply.status, 403) << reply.text;
+  EXPECT_NE(reply.message().find("system:masters group is not allowed"), std::string_view::npos);
+  EXPECT_EQ(call("POST", url_, body + R"(example.com/people"}})").status, 201);
+}
+
 class AccessKindsTest : public testing::ServerTest {};
+
+TEST_F(AccessKindsTest, ReviewsAreDescribed) {
+  auto reply = call("GET", "/openapi/v3/apis/authorization.k8s.io/v1");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_TRUE(reply.json["paths"]["/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"]["post"].is_object());
+  EXPECT_TRUE(reply.json["paths"]["/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"]["get"].is_null());
+}
 
 TEST_F(AccessKindsTest, RolesAreMadeByPutToo) {
   const std::string url = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:reader";

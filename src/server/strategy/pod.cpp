@@ -124,6 +124,11 @@ class PodStrategy final : public Strategy {
 
   // As the admission plugin Priority.
   base::Result<void> admit_create(WriteContext& context, base::Value& pod) const override {
+    if (!pod.at({"spec", "ephemeralContainers"}).as_array().empty()) {
+      return std::unexpected(
+          api::invalid("", "Pod", api::name_of(pod),
+                       {api::forbidden_field("spec.ephemeralContainers", "cannot be set on create")}));
+    }
     auto& spec = pod.make({"spec"});
     std::string name(spec["priorityClassName"].as_string());
     int64_t priority = 0;
