@@ -23,6 +23,7 @@ using base::Value;
 
 namespace {
 
+constexpr size_t kMaxDepth = 500;        // of types that contain themselves, such as JSONSchemaProps
 constexpr size_t kMaxStrictErrors = 100;  // as upstream's decoder: the rest is not worth reading
 
 // How Go's JSON decoder names what it found.
@@ -140,6 +141,7 @@ class Checker {
   Result<Value> check_object(const Schema& schema, const Value& value) {
     const auto* from = value.if_object();
     if (!from) return mismatch(schema, value);
+    if (names_.size() > kMaxDepth) return base::fail(Reason::bad_request, "exceeded max depth");
     std::vector<Value> slots(schema.properties.size());
     for (const auto& [name, member] : *from) {
       const Schema::Property* property = schema.find(name);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view kMagic{"k8s\0", 4};
 constexpr int kMaxGroups = 100;
+constexpr int kMaxDepth = 500;  // of schemas that contain themselves
 
 enum class Wire : uint8_t { varint = 0, fixed64 = 1, bytes = 2, group = 3, end_group = 4, fixed32 = 5 };
 
@@ -205,7 +206,8 @@ Value varint_value(const Schema& schema, uint64_t raw) {
 // How often one property of a message was seen, for lists and maps that come in pieces.
 class MessageReader {
  public:
-  explicit MessageReader(const Schema& schema) : schema_(schema), slots_(schema.properties.size()) {}
+  MessageReader(const Schema& schema, int depth)
+      : schema_(schema), depth_(depth), slots_(schema.properties.size()) {}
 
   Result<void> read(std::string_view bytes, int inside = 0) {
     Reader reader(bytes);
@@ -269,7 +271,7 @@ class MessageReader {
     return {};
   }
 
-  static Result<void> append(const Schema::Property& property, const Field& field, base::Array& list) {
+  Result<void> append(const Schema::Property& property, const Field& field, base::Array& list) {
     const Schema& items = *property.schema->items;
     if (is_scalar_varint(items)) {
       if (field.wire == Wire::varint) {
@@ -290,7 +292,7 @@ class MessageReader {
     return {};
   }
 
-  static Result<void> insert(const Schema::Property& property, const Field& field, base::Object& map) {
+  Result<void> insert(const Schema::Property& property, const Field& field, base::Object& map) {
     if (field.wire != Wire::bytes) return wrong_wire(field, property.name);
     const Schema& items = *property.schema->items;
     std::string_view key, value;
@@ -310,7 +312,7 @@ class MessageReader {
   }
 
   // A list as the value of a map: a message with the elements as its field 1 (authentication's ExtraValue).
-  static Result<Value> read_inner_list(const Schema& schema, std::string_view bytes, std::string_view name) {
+  Result<Value> read_inner_list(const Schema& schema, std::string_view bytes, std::string_view name) {
     base::Array list;
     Reader reader(bytes);
     while (true) {
@@ -323,10 +325,39 @@ class MessageReader {
     }
   }
 
-  static Result<Value> value_of(const Schema& schema, std::string_view bytes, std::string_view name) {
+  // JSONSchemaPropsOrBool: allows = 1, schema = 2; JSONSchemaPropsOrArray and OrStringArray: schema = 1, the
+  // list = 2.
+  Result<Value> read_alternative(const Schema& schema, std::string_view bytes) {
+    const bool or_bool = schema.name.ends_with("OrBool"), texts = schema.name.ends_with("OrStringArray");
+    Value out;
+    base::Array list;
+    Reader reader(bytes);
+    while (true) {
+      TRY(const auto field, reader.next());
+      if (!field) break;
+      if (or_bool && field->number == 1) {
+        if (field->wire != Wire::varint) return wrong_wire(*field, "allows");
+        if (out.is_null()) out = Value(field->varint != 0);
+      } else if (field->number == 1 || field->number == 2) {
+        if (field->wire != Wire::bytes) return wrong_wire(*field, schema.name);
+        const bool is_list = !or_bool && field->number == 2;
+        TRY(Value value, is_list && texts ? read_text(field->bytes, schema.name)
+                                          : value_of(*schema.items, field->bytes, schema.name));
+        if (is_list) {
+          list.push_back(std::move(value));
+        } else {
+          out = std::move(value);
+        }
+      }
+    }
+    if (out.is_null() && !list.empty()) out = std::move(list);
+    return out;
+  }
+
+  Result<Value> value_of(const Schema& schema, std::string_view bytes, std::string_view name) {
     switch (schema.type) {
       case Schema::Type::object:
-        return message(schema, bytes);
+        return message(schema, bytes, depth_ + 1);
       case Schema::Type::string:
         return read_text(bytes, name);
       case Schema::Type::bytes:
@@ -344,6 +375,7 @@ class MessageReader {
         return read_text(text.empty() ? "0" : text, name);
       }
       case Schema::Type::any: {
+        if (schema.items) return read_alternative(schema, bytes);
         TRY(const std::string_view json, read_wrapped(bytes));
         if (json.empty()) return Value();
         return base::parse_json(json);
@@ -354,8 +386,9 @@ class MessageReader {
   }
 
  public:
-  static Result<Value> message(const Schema& schema, std::string_view bytes) {
-    MessageReader reader(schema);
+  static Result<Value> message(const Schema& schema, std::string_view bytes, int depth = 0) {
+    if (depth > kMaxDepth) return malformed("it is nested too deep");
+    MessageReader reader(schema, depth);
     CHECK_OK(reader.read(bytes));
     reader.remove_doubles();
     return reader.finish();
@@ -380,6 +413,7 @@ class MessageReader {
   }
 
   const Schema& schema_;
+  int depth_;
   std::vector<Value> slots_;
 };
 

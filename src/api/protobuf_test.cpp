@@ -148,6 +148,47 @@ TEST(Protobuf, TextsAreUnescaped) {
   EXPECT_FALSE(bytes->contains("\x1a\x01"s)) << "members that the schema does not know are left out";
 }
 
+// Types that contain themselves, and members that are one of two types.
+TEST(Protobuf, SchemasOfCustomKinds) {
+  const auto crd = registry().find_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+  ASSERT_TRUE(crd);
+  const Value value =
+      base::parse_json(R"({"kind":"CustomResourceDefinition","apiVersion":"apiextensions.k8s.io/v1",
+      "spec":{"group":"g","names":{"plural":"p","kind":"K"},"scope":"Namespaced","versions":[{"name":"v1","served":true,
+      "storage":false,"schema":{"openAPIV3Schema":{"type":"object","properties":{
+        "a":{"type":"array","items":{"type":"integer","minimum":0,"maximum":1.5}},
+        "b":{"type":"array","items":[{"type":"string"},{"type":"string","enum":["x",7,null,{"y":[1]}]}]},
+        "c":{"additionalProperties":true},"d":{"additionalProperties":false},
+        "e":{"additionalProperties":{"type":"string","default":"z"}},
+        "f":{"dependencies":{"p":["q","r"],"s":{"type":"object"}}}}}}}]}})")
+          .value();
+  const std::string bytes = api::encode_protobuf(*crd, value);
+  EXPECT_EQ(api::decode_protobuf(*crd, bytes).value(), value);
+  EXPECT_TRUE(bytes.contains("\xf2\x01\x02\x08\x01"s)) << "additionalProperties = 30 { allows = 1 }";
+  EXPECT_TRUE(bytes.contains("\xf2\x01\x02\x08\x00"s));
+}
+
+TEST(Protobuf, NestingHasAnEnd) {
+  const auto crd = registry().find_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+  auto wrapped = [](int number, const std::string& inner) {
+    std::string out;
+    api::append_bytes_field(out, number, inner);
+    return out;
+  };
+  std::string schema;
+  for (int i = 0; i < 5'000; ++i) schema = wrapped(28, schema);  // not
+  const std::string raw = wrapped(2, wrapped(7, wrapped(4, wrapped(1, schema))));
+  EXPECT_FALSE(
+      api::decode_protobuf(*crd, api::envelope_head(crd->api_version(), crd->kind, raw.size()) + raw));
+  std::string json = R"({"spec":{"versions":[{"schema":{"openAPIV3Schema":)";
+  for (int i = 0; i < 9'000; ++i) json += R"({"not":)";
+  json += "{}" + std::string(9'000, '}') + "}}]}}";
+  EXPECT_FALSE(api::transcode_protobuf(*crd, json));
+  const auto decoded = api::decode_body(registry(), *crd, "application/json", json);
+  ASSERT_FALSE(decoded);
+  EXPECT_TRUE(decoded.error().message.ends_with("exceeded max depth")) << decoded.error().message;
+}
+
 TEST(Protobuf, TextThatFollowsNoSchemaIsRefused) {
   for (std::string_view text :
        {"", "[]", "{", R"({"data":{"a":1}})", R"({"data":[]})", R"({"immutable":"yes"})",

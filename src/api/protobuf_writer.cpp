@@ -318,6 +318,7 @@ class Writer {
       case Schema::Type::int_or_string:
         return int_or_string();
       case Schema::Type::any:
+        if (schema.items) return alternative(schema, depth);
         if (!in_.skip(text)) return false;
         append_bytes_field(*out_, 1, text);
         return true;
@@ -337,6 +338,29 @@ class Writer {
         return true;
     }
   }
+
+  // A schema, or something simpler in its place. JSONSchemaPropsOrBool: allows = 1, schema = 2; OrArray and
+  // OrStringArray: schema = 1, the list = 2.
+  bool alternative(const Schema& schema, int depth) {
+    const char first = in_.peek();
+    if (first == 't' || first == 'f') return boolean(1);
+    if (first == '{' && is_or_bool(schema)) append_number_field(*out_, 1, 1);
+    if (first == '{') return field(is_or_bool(schema) ? 2 : 1, *schema.items, depth + 1);
+    if (!in_.take('[')) return false;
+    for (bool begin = true; !in_.take(']'); begin = false) {
+      if (!begin && !in_.take(',')) return false;
+      std::string_view text;
+      if (in_.peek() != '"') {
+        if (!field(2, *schema.items, depth + 1)) return false;
+      } else {
+        if (!in_.string(text, text_)) return false;
+        append_bytes_field(*out_, 2, text);
+      }
+    }
+    return true;
+  }
+
+  static bool is_or_bool(const Schema& schema) { return schema.name.ends_with("OrBool"); }
 
   bool boolean(int number) {
     const bool yes = in_.take_word("true");

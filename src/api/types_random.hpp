@@ -62,6 +62,14 @@ class RandomObject {
     return {};
   }
 
+  // A schema, or what may stand in its place.
+  base::Value make_alternative(const Schema& schema, int depth) {
+    if (depth < 6 && random_() % 2) return make(*schema.items, depth + 1);
+    if (schema.name.ends_with("OrBool")) return random_() % 2 == 0;
+    if (schema.name.ends_with("OrStringArray") || depth > 6) return base::Array{"a", "b"};
+    return base::Array{make(*schema.items, depth + 1)};
+  }
+
   base::Value make_object(const Schema& schema, int depth) {
     base::Object out;
     for (const auto& property : schema.properties) {
