@@ -36,6 +36,21 @@ void check_no_metadata(const base::Value& review, bool local, std::vector<FieldE
                                       local ? "must be empty except for namespace" : "must be empty"));
 }
 
+void check_selector(const base::Value& attributes, const std::string& member, std::vector<FieldError>& errors) {
+  const base::Value& selector = attributes[member];
+  if (!selector.is_object()) return;
+  const std::string path = "spec.resourceAttributes." + member;
+  const bool raw = !selector["rawSelector"].as_string().empty();
+  const bool parts = !selector["requirements"].as_array().empty();
+  if (raw && parts) {
+    errors.push_back(api::invalid_field(path + ".rawSelector", selector["rawSelector"],
+                                        "may not specified at the same time as requirements"));
+  } else if (!raw && !parts) {
+    errors.push_back(api::required_field(
+        path + ".requirements", fmt::format("when {} is specified, requirements or rawSelector is required", path)));
+  }
+}
+
 void check_attributes(const base::Value& spec, std::vector<FieldError>& errors) {
   const base::Value &resource = spec["resourceAttributes"], &other = spec["nonResourceAttributes"];
   if (!resource.is_null() && !other.is_null()) {
@@ -46,6 +61,7 @@ void check_attributes(const base::Value& spec, std::vector<FieldError>& errors) 
         api::invalid_field("spec.resourceAttributes", resource,
                            "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
   }
+  for (const char* selector : {"fieldSelector", "labelSelector"}) check_selector(resource, selector, errors);
 }
 
 void check_subject(const base::Value& spec, std::vector<FieldError>& errors) {

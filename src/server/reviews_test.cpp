@@ -80,6 +80,13 @@ TEST_F(ReviewsTest, WrongQuestions) {
   auto both = access("SelfSubjectAccessReview",
                      R"("spec":{"resourceAttributes":{"verb":"get"},"nonResourceAttributes":{"verb":"get"}})");
   EXPECT_NE(both.message().find("cannot be specified in combination with resourceAttributes"), std::string_view::npos);
+  auto selector = access("SelfSubjectAccessReview",
+                         R"("spec":{"resourceAttributes":{"verb":"list","labelSelector":{}}})");
+  EXPECT_NE(selector.message().find("spec.resourceAttributes.labelSelector.requirements: Required value: when "
+                                    "spec.resourceAttributes.labelSelector is specified, requirements or rawSelector is "
+                                    "required"),
+            std::string_view::npos)
+      << selector.message();
   auto named = access("SelfSubjectAccessReview",
                       R"("metadata":{"name":"x"},"spec":{"resourceAttributes":{"verb":"get"}})");
   EXPECT_EQ(named.status, 422);
