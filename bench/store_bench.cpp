@@ -1,12 +1,16 @@
 // Figures of the store: durable writes a second from 1, 16 and 64 submitters that each wait for their answer, the time
 // of a commit until N watchers have it, and lists. SAMPAN_BENCH_DIR names the folder (and so the disk) to measure on.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <latch>
 #include <string>
 #include <thread>
@@ -117,6 +121,57 @@ void open_and_load(benchmark::State& state) {
   }
 }
 BENCHMARK(open_and_load)->Arg(10'000)->Iterations(5)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// Fields of /proc/self/status, in bytes.
+double resident() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line))
+    if (line.starts_with("VmRSS:")) return std::strtod(line.c_str() + 6, nullptr) * 1024;
+  return 0;
+}
+
+// What one small object costs in memory, and how long a start with so many takes: the store alone, without what the
+// server derives from each.
+void memory_per_object(benchmark::State& state) {
+  auto count = state.range(0);
+  Opened opened(true);
+  std::string value(static_cast<size_t>(state.range(1)), 'v');
+  {
+    constexpr int kBatch = 1000;
+    for (int64_t i = 0; i < count; i += kBatch) {
+      std::atomic<int> done{0};
+      opened.store->submit(
+          [&](store::Txn& t) -> base::Result<void> {
+            for (int64_t k = i; k < std::min(count, i + kBatch); ++k)
+              t.put("core/configmaps/default/object-" + std::to_string(k), value, nullptr);
+            return {};
+          },
+          [&](const base::Result<store::Revision>& r) {
+            done = r ? 1 : 2;
+            done.notify_one();
+          });
+      done.wait(0);
+      if (done != 1) std::abort();
+    }
+  }
+  for (auto _ : state) {
+    opened.store.reset();
+    ::malloc_trim(0);
+    double before = resident();
+    auto begin = std::chrono::steady_clock::now();
+    opened.store = std::move(store::open_sqlite((folder() / "store.db").string(), {}).value());
+    state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    ::malloc_trim(0);
+    state.counters["bytes/object"] = (resident() - before) / static_cast<double>(count);
+  }
+}
+BENCHMARK(memory_per_object)
+    ->Args({100'000, 300})
+    ->Args({1'000'000, 300})
+    ->Iterations(1)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
-#include <unordered_map>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
@@ -156,10 +157,16 @@ namespace {
 
 // A row of the log as load() knows it.
 struct Row {
+  int64_t id;
   EntryPtr entry;
-  bool newest = true;  // living, and no later row replaced it
+  bool newest;  // living, and no later row replaced it
 };
-using Rows = std::unordered_map<int64_t, Row>;
+
+// Rows stand in the order of their ids.
+Row* find_row(std::vector<Row>& rows, int64_t id) {
+  auto row = std::lower_bound(rows.begin(), rows.end(), id, [](const Row& a, int64_t b) { return a.id < b; });
+  return row != rows.end() && row->id == id ? &*row : nullptr;
+}
 
 }  // namespace
 
@@ -176,7 +183,7 @@ base::Result<Image> SqliteJournal::load(const Options& options) {
   Image image;
   image.revision = revision_;
   image.compacted = forgotten_revision_;
-  Rows rows;
+  std::vector<Row> rows;
   size_t living = 0;
   TRY(auto log, db_.prepare("SELECT id, revision, created, key, value, erased, sum, previous FROM log ORDER BY id"));
   int code;
@@ -195,14 +202,14 @@ base::Result<Image> SqliteJournal::load(const Options& options) {
       return std::unexpected(damage(fmt::format("rows {} to {} of its log are missing", last + 1, id - 1)));
     last = id;
     if (options.parse) entry.parsed = options.parse(entry.key, entry.value);
-    auto& row = rows[id];
-    row = {std::make_shared<const Entry>(std::move(entry)), !erased};
-    living += row.newest;
-    EntryPtr current = row.entry, before;
-    if (auto replaced = rows.find(log.integer(7)); replaced != rows.end()) {
-      before = replaced->second.entry;
-      living -= std::exchange(replaced->second.newest, false);
+    EntryPtr current = std::make_shared<const Entry>(std::move(entry)), before;
+    Row* replaced = log.integer(7) != 0 ? find_row(rows, log.integer(7)) : nullptr;
+    if (replaced) {
+      before = replaced->entry;
+      living -= std::exchange(replaced->newest, false);
     }
+    rows.push_back({id, current, !erased});
+    living += !erased;
     if (id <= forgotten_id_ || current->modified <= forgotten_revision_) continue;
     if (log.integer(7) != 0 && !before)
       return std::unexpected(damage(fmt::format("row {} of its log is missing", log.integer(7))));
@@ -212,10 +219,11 @@ base::Result<Image> SqliteJournal::load(const Options& options) {
 
   TRY(auto index, db_.prepare("SELECT key, id FROM current ORDER BY key"));
   while ((code = index.step()) == SQLITE_ROW) {
-    auto row = rows.find(index.integer(1));
-    if (row == rows.end() || !row->second.newest || row->second.entry->key != index.bytes(0))
+    Row* row = find_row(rows, index.integer(1));
+    if (!row || !row->newest || row->entry->key != index.bytes(0))
       return std::unexpected(damage(fmt::format("its index points at row {}, which is not there", index.integer(1))));
-    image.entries.push_back(row->second.entry);
+    row->newest = false;  // each is named once
+    image.entries.push_back(std::move(row->entry));
   }
   if (code != SQLITE_DONE) return std::unexpected(db_.error(code, "read the store"));
   if (living != image.entries.size())
