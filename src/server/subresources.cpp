@@ -1,6 +1,7 @@
 // Subresources that write in their own way: scale, pods/binding, namespaces/finalize.
 #include <fmt/format.h>
 
+#include "api/custom/definition.hpp"
 #include "api/meta.hpp"
 #include "api/patch.hpp"
 #include "api/selectors.hpp"
@@ -13,8 +14,9 @@ namespace server {
 
 namespace {
 
-// autoscaling/v1 Scale of an object with spec.replicas.
-base::Value make_scale(const base::Value& object) {
+// autoscaling/v1 Scale of an object: of a built-in kind by spec.replicas, of a custom one by its own paths.
+base::Result<base::Value> make_scale(const api::Kind& kind, const base::Value& object) {
+  if (kind.custom) return api::scale_of(kind, object);
   base::Object metadata;
   for (std::string_view member : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}) {
     if (const auto& value = object["metadata"][member]; !value.is_null()) metadata.set(member, value);
@@ -67,10 +69,16 @@ base::Result<Answer> store_scale(Writing& writing, const store::EntryPtr& entry,
                      {api::invalid_field("spec.replicas", replicas, "must be greater than or equal to 0")}));
   }
   base::Value fresh = old;
-  fresh.make({"spec", "replicas"}) = replicas.int_or(0);
+  const auto& kind = *writing.resource.kind;
+  if (kind.custom) {
+    CHECK_OK(api::set_scale(kind, fresh, replicas.int_or(0)));
+  } else {
+    fresh.make({"spec", "replicas"}) = replicas.int_or(0);
+  }
   TRY(auto answer, replace_object(writing, entry, old, std::move(fresh), "scale"));
   TRY(auto stored, base::parse_json(answer.json));
-  return Answer{200, base::write_json(make_scale(stored)), true};
+  TRY(auto result, make_scale(kind, stored));
+  return Answer{200, base::write_json(result), true};
 }
 
 struct ScaleWrite {
@@ -89,7 +97,7 @@ void submit_scale(Core& core, const ExchangePtr& exchange, const Resource& resou
                      current_of(writing, writing.resource.key(route.namespace_, route.name), route.name));
                  TRY(auto old, parse_stored(*entry));
                  if (!patch) return store_scale(writing, entry, old, shared->body);
-                 base::Value scale = make_scale(old);
+                 TRY(auto scale, make_scale(*writing.resource.kind, old));
                  if (shared->json_patch) {
                    TRY(scale, api::apply_json_patch(scale, shared->body));
                  } else {
@@ -161,7 +169,9 @@ void serve_get_scale(Core& core, const ExchangePtr& exchange, const Resource& re
   // A Scale has no columns of its own: the table of a kind without any, Name and Created At, is what kubectl
   // gets.
   auto kind = core.builtin.find_kind("autoscaling/v1", "Scale");
-  auto bytes = net::make_chunk(base::write_json(make_scale(*object)));
+  auto scale = make_scale(*resource.kind, *object);
+  if (!scale) return exchange->fail(scale.error());
+  auto bytes = net::make_chunk(base::write_json(*scale));
   if (!kind) return exchange->send_document(200, std::move(bytes));
   RenderStyle style{exchange->format, IncludeObject::metadata, core.clock.now()};
   exchange->send(200, exchange->format.content_type(), render_object(*kind, style, std::move(bytes)));
