@@ -28,6 +28,8 @@ std::unique_ptr<Controller> make_apiserver_endpoints_controller(client::Client c
 std::unique_ptr<Controller> make_namespace_controller(client::Client client, const sys::Clock& clock);
 // Objects whose owners are gone are deleted (background), and the "orphan" policy honoured.
 std::unique_ptr<Controller> make_garbage_collector(client::Client client, const sys::Clock& clock);
+// Custom objects go with the definition of their kind.
+std::unique_ptr<Controller> make_crd_controller(client::Client client, const sys::Clock& clock);
 // Events go a fixed time after their last update.
 std::unique_ptr<Controller> make_event_ttl_controller(client::Client client, const sys::Clock& clock,
                                                       std::chrono::nanoseconds ttl);

@@ -15,6 +15,7 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
   all.push_back(make_endpointslice_controller(as("endpointslice-controller"), clock));
   all.push_back(make_endpoints_controller(as("endpoint-controller"), clock));
   all.push_back(make_namespace_controller(as("namespace-controller"), clock));
+  all.push_back(make_crd_controller(as("crd-finalizer"), clock));
   all.push_back(make_event_ttl_controller(as("event-ttl-controller"), clock, event_ttl));
   all.push_back(make_garbage_collector(as("generic-garbage-collector"), clock));
   return all;
