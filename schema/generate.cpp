@@ -341,12 +341,14 @@ std::string codec_text(const Model& model, size_t begin, size_t end) {
   return out + "\n}  // namespace api\n";
 }
 
-// The JSON of all schemas as a C++ string literal, in pieces that stay below any compiler's limit.
+// All schemas as a C++ string literal, in pieces that stay below any compiler's limit: a line with the names of the
+// types, then a line for each type and for each kind, so that the reader never holds more than one of them.
 std::string blob_text(const Model& model) {
-  base::Object types;
-  for (const auto& [name, type] : model.types) types.append(name, type);
-  base::Object all{{"types", std::move(types)}, {"kinds", base::Array(model.kinds)}};
-  const std::string json = base::write_json(Value(std::move(all)));
+  base::Array names;
+  for (const auto& [name, type] : model.types) names.emplace_back(name);
+  std::string json = base::write_json(Value(std::move(names)));
+  for (const auto& [name, type] : model.types) json += "\n" + base::write_json(type);
+  for (const Value& kind : model.kinds) json += "\n" + base::write_json(kind);
   std::string out =
       "// Made by schema/generate.cpp.\n#include <string_view>\n\n#pragma clang diagnostic ignored "
       "\"-Woverlength-strings\"\n\nnamespace api {\n\n"

@@ -32,14 +32,17 @@ std::string name_or_default(const Value& object, std::initializer_list<std::stri
   return name;
 }
 
-// ---- networking ---------------------------------------------------------------------------------------------------
+// ---- networking
+// ---------------------------------------------------------------------------------------------------
 
 std::string hosts_text(const Value& rules) {
   std::vector<std::string> hosts;
   bool more = false;
   for (const auto& rule : rules.as_array()) {
-    if (hosts.size() == kMaxHosts) more = true;
-    else if (auto host = rule["host"].as_string(); !host.empty()) hosts.emplace_back(host);
+    if (hosts.size() == kMaxHosts)
+      more = true;
+    else if (auto host = rule["host"].as_string(); !host.empty())
+      hosts.emplace_back(host);
   }
   if (hosts.empty()) return "*";
   std::string out = base::join(hosts, ",");
@@ -59,9 +62,9 @@ std::string addresses_text(const Value& ingress) {
 
 Cells ingress_cells(const Value& object, Time now) {
   const Value& spec = object["spec"];
-  return {name_of(object),        or_else(spec["ingressClassName"], kNone),
-          hosts_text(spec["rules"]), addresses_text(object),
-          spec["tls"].as_array().empty() ? "80" : "80, 443", age(object, now)};
+  return {
+      name_of(object),        or_else(spec["ingressClassName"], kNone),          hosts_text(spec["rules"]),
+      addresses_text(object), spec["tls"].as_array().empty() ? "80" : "80, 443", age(object, now)};
 }
 
 Cells ingress_class_cells(const Value& object, Time now) {
@@ -90,12 +93,14 @@ Cells ip_address_cells(const Value& object, Time) {
   std::string text(parent["resource"].as_string());
   for (const char* member : {"group", "namespace", "name"}) {
     auto part = parent[member].as_string();
-    if (!part.empty() || member == std::string_view("name")) text += (member[0] == 'g' ? "." : "/") + std::string(part);
+    if (!part.empty() || member == std::string_view("name"))
+      text += (member[0] == 'g' ? "." : "/") + std::string(part);
   }
   return {name_of(object), text};
 }
 
-// ---- storage ------------------------------------------------------------------------------------------------------
+// ---- storage
+// ------------------------------------------------------------------------------------------------------
 
 Cells storage_class_cells(const Value& object, Time now) {
   return {name_or_default(object, {"storageclass.kubernetes.io/is-default-class",
@@ -122,7 +127,8 @@ Cells csi_driver_cells(const Value& object, Time now) {
   std::string tokens(kUnset);
   if (spec["tokenRequests"].is_array()) {
     std::vector<std::string> audiences;
-    for (const auto& one : spec["tokenRequests"].as_array()) audiences.emplace_back(one["audience"].as_string());
+    for (const auto& one : spec["tokenRequests"].as_array())
+      audiences.emplace_back(one["audience"].as_string());
     tokens = base::join(audiences, ",");
   }
   std::string modes = strings_text(spec["volumeLifecycleModes"]);
@@ -137,12 +143,14 @@ Cells csi_driver_cells(const Value& object, Time now) {
 }
 
 Cells csi_node_cells(const Value& object, Time now) {
-  return {name_of(object), static_cast<int64_t>(object["spec"]["drivers"].as_array().size()), age(object, now)};
+  return {name_of(object), static_cast<int64_t>(object["spec"]["drivers"].as_array().size()),
+          age(object, now)};
 }
 
 Cells csi_storage_capacity_cells(const Value& object, Time) {
   auto capacity = base::Quantity::parse(object["capacity"].as_string());
-  return {name_of(object), object["storageClassName"].as_string(), capacity ? capacity->text() : std::string(kUnset)};
+  return {name_of(object), object["storageClassName"].as_string(),
+          capacity ? capacity->text() : std::string(kUnset)};
 }
 
 Cells volume_attributes_class_cells(const Value& object, Time now) {
@@ -150,7 +158,8 @@ Cells volume_attributes_class_cells(const Value& object, Time now) {
           object["driverName"].as_string(), age(object, now)};
 }
 
-// ---- the others ---------------------------------------------------------------------------------------------------
+// ---- the others
+// ---------------------------------------------------------------------------------------------------
 
 Cells runtime_class_cells(const Value& object, Time now) {
   return {name_of(object), object["handler"].as_string(), age(object, now)};
@@ -175,7 +184,8 @@ Cells flow_schema_cells(const Value& object, Time now) {
 Cells priority_level_cells(const Value& object, Time now) {
   const Value& spec = object["spec"];
   const Value& queuing = spec["limited"]["limitResponse"]["queuing"];
-  Cells out{name_of(object), spec["type"].as_string(), or_else(spec["limited"]["nominalConcurrencyShares"], kNone)};
+  Cells out{name_of(object), spec["type"].as_string(),
+            or_else(spec["limited"]["nominalConcurrencyShares"], kNone)};
   for (const char* member : {"queues", "handSize", "queueLengthLimit"})
     out.push_back(queuing.is_object() ? Value(queuing[member].int_or(0)) : Value(kNone));
   out.push_back(age(object, now));
@@ -197,13 +207,14 @@ Cells resource_claim_cells(const Value& object, Time now) {
 
 Cells resource_slice_cells(const Value& object, Time now) {
   const Value& spec = object["spec"];
-  return {name_of(object), or_else(spec["nodeName"], ""), spec["driver"].as_string(), spec["pool"]["name"].as_string(),
-          age(object, now)};
+  return {name_of(object), or_else(spec["nodeName"], ""), spec["driver"].as_string(),
+          spec["pool"]["name"].as_string(), age(object, now)};
 }
 
 Cells name_and_age(const Value& object, Time now) { return {name_of(object), age(object, now)}; }
 
-// ---- the table ----------------------------------------------------------------------------------------------------
+// ---- the table
+// ----------------------------------------------------------------------------------------------------
 
 std::vector<Column> ingress_columns() {
   return {name_column(),
@@ -240,22 +251,27 @@ void add_network_printers(std::vector<Printer>& out) {
   const std::string_view group = "networking.k8s.io";
   out.push_back({group, "Ingress", ingress_columns(), ingress_cells});
   out.push_back({"extensions", "Ingress", ingress_columns(), ingress_cells});
-  out.push_back({group, "IngressClass",
+  out.push_back({group,
+                 "IngressClass",
                  {name_column(), text("Controller", "Who serves ingresses of the class."),
                   text("Parameters", "The object with the controller's settings."), age_column()},
                  ingress_class_cells});
-  out.push_back({group, "NetworkPolicy",
+  out.push_back({group,
+                 "NetworkPolicy",
                  {name_column(), text("Pod-Selector", "Labels of the pods that it is for."), age_column()},
                  network_policy_cells});
-  out.push_back({group, "ServiceCIDR",
+  out.push_back({group,
+                 "ServiceCIDR",
                  {name_column(), text("CIDRs", "Ranges of Service addresses."), age_column()},
                  service_cidr_cells});
-  out.push_back({group, "IPAddress", {name_column(), text("ParentRef", "What uses the address.")}, ip_address_cells});
+  out.push_back(
+      {group, "IPAddress", {name_column(), text("ParentRef", "What uses the address.")}, ip_address_cells});
 }
 
 void add_storage_printers(std::vector<Printer>& out) {
   const std::string_view group = "storage.k8s.io";
-  out.push_back({group, "StorageClass",
+  out.push_back({group,
+                 "StorageClass",
                  {name_column(), text("Provisioner", "Who makes the volumes."),
                   text("ReclaimPolicy", "What happens to volumes after their claims."),
                   text("VolumeBindingMode", "When volumes are made."),
@@ -263,29 +279,35 @@ void add_storage_printers(std::vector<Printer>& out) {
                  storage_class_cells});
   out.push_back({group, "VolumeAttachment", volume_attachment_columns(), volume_attachment_cells});
   out.push_back({group, "CSIDriver", csi_driver_columns(), csi_driver_cells});
-  out.push_back({group, "CSINode",
-                 {name_column(), number("Drivers", "How many drivers the node has."), age_column()}, csi_node_cells});
-  out.push_back({group, "CSIStorageCapacity",
+  out.push_back({group,
+                 "CSINode",
+                 {name_column(), number("Drivers", "How many drivers the node has."), age_column()},
+                 csi_node_cells});
+  out.push_back({group,
+                 "CSIStorageCapacity",
                  {name_column(), text("StorageClassName", "The storage class that is meant."),
                   text("Capacity", "Room that is left.")},
                  csi_storage_capacity_cells});
-  out.push_back({group, "VolumeAttributesClass",
+  out.push_back({group,
+                 "VolumeAttributesClass",
                  {name_column(), text("DriverName", "The driver that the attributes are for."), age_column()},
                  volume_attributes_class_cells});
 }
 
 void add_flow_printers(std::vector<Printer>& out) {
   const std::string_view group = "flowcontrol.apiserver.k8s.io";
-  out.push_back({group, "FlowSchema",
+  out.push_back({group,
+                 "FlowSchema",
                  {name_column(), text("PriorityLevel", "The level that the requests get."),
                   text("MatchingPrecedence", "Which schema is tried first: the lowest."),
                   text("DistinguisherMethod", "How requests are told apart."), age_column(),
                   text("MissingPL", "Whether the priority level does not exist.")},
                  flow_schema_cells});
-  out.push_back({group, "PriorityLevelConfiguration",
+  out.push_back({group,
+                 "PriorityLevelConfiguration",
                  {name_column(), text("Type", "Exempt or Limited."),
-                  text("NominalConcurrencyShares", "Share of the server's seats."), text("Queues", "How many queues."),
-                  text("HandSize", "How many queues a flow may use."),
+                  text("NominalConcurrencyShares", "Share of the server's seats."),
+                  text("Queues", "How many queues."), text("HandSize", "How many queues a flow may use."),
                   text("QueueLengthLimit", "How many requests may wait in a queue."), age_column()},
                  priority_level_cells});
 }
@@ -296,18 +318,21 @@ void add_platform_printers(std::vector<Printer>& out) {
   add_network_printers(out);
   add_storage_printers(out);
   add_flow_printers(out);
-  out.push_back({"node.k8s.io", "RuntimeClass",
+  out.push_back({"node.k8s.io",
+                 "RuntimeClass",
                  {name_column(), text("Handler", "Its name in the nodes' configuration."), age_column()},
                  runtime_class_cells});
   const std::string_view group = "resource.k8s.io";
   out.push_back({group, "DeviceClass", {name_column(), age_column()}, name_and_age});
-  out.push_back({group, "ResourceClaim",
+  out.push_back({group,
+                 "ResourceClaim",
                  {name_column(), text("State", "pending, allocated, reserved, deleted."), age_column()},
                  resource_claim_cells});
   out.push_back({group, "ResourceClaimTemplate", {name_column(), age_column()}, name_and_age});
-  out.push_back({group, "ResourceSlice",
-                 {name_column(), text("Node", "The node that has the devices."), text("Driver", "The devices' driver."),
-                  text("Pool", "The devices' pool."), age_column()},
+  out.push_back({group,
+                 "ResourceSlice",
+                 {name_column(), text("Node", "The node that has the devices."),
+                  text("Driver", "The devices' driver."), text("Pool", "The devices' pool."), age_column()},
                  resource_slice_cells});
 }
 

@@ -20,8 +20,10 @@ void to_new_backend(Value& backend) {
   const bool port_is_set = port.is_string() || port.int_or(0) != 0;
   if (name.as_string().empty() && !port_is_set) return;
   Object number_or_name;
-  if (port.is_string()) number_or_name.set("name", port);
-  else if (port_is_set) number_or_name.set("number", port);
+  if (port.is_string())
+    number_or_name.set("name", port);
+  else if (port_is_set)
+    number_or_name.set("number", port);
   object.set("service", Object{{"name", name.as_string()}, {"port", std::move(number_or_name)}});
 }
 
@@ -32,8 +34,10 @@ void to_old_backend(Value& backend) {
   if (!service.is_object()) return;
   object.set("serviceName", service["name"].as_string());
   const Value& port = service["port"];
-  if (auto name = port["name"].as_string(); !name.empty()) object.set("servicePort", name);
-  else object.set("servicePort", port["number"].int_or(0));
+  if (auto name = port["name"].as_string(); !name.empty())
+    object.set("servicePort", name);
+  else
+    object.set("servicePort", port["number"].int_or(0));
 }
 
 void rename(Object& object, std::string_view from, std::string_view to) {
@@ -71,7 +75,8 @@ Value convert_ingress(const Kind& from, const Kind& to, Value object) {
   Object& spec = object.object()["spec"].object();
   if (newer) rename(spec, "backend", "defaultBackend");
   const auto convert_backend = newer ? to_new_backend : to_old_backend;
-  if (Value* backend = spec.find("defaultBackend"); backend && backend->is_object()) convert_backend(*backend);
+  if (Value* backend = spec.find("defaultBackend"); backend && backend->is_object())
+    convert_backend(*backend);
   if (!newer) rename(spec, "defaultBackend", "backend");
   for_each_path(spec, [&](Object& path) {
     if (Value* backend = path.find("backend"); backend && backend->is_object()) convert_backend(*backend);

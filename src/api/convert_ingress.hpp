@@ -1,5 +1,5 @@
-// The Ingress of older manifests (extensions/v1beta1) as networking.k8s.io/v1 and back: backend, serviceName and
-// servicePort have other names and places there. Pure functions; any thread.
+// The Ingress of older manifests (extensions/v1beta1) as networking.k8s.io/v1 and back: backend, serviceName
+// and servicePort have other names and places there. Pure functions; any thread.
 //
 // Source: Kubernetes' conversion of v1beta1 Ingresses; what both forms know survives a round trip.
 #pragma once

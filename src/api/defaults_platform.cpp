@@ -38,7 +38,8 @@ Value* member(Value& parent, std::string_view name) {
   return object ? object->find(name) : nullptr;
 }
 
-// ---- networking ---------------------------------------------------------------------------------------------------
+// ---- networking
+// ---------------------------------------------------------------------------------------------------
 
 // The types of before 1.19: nobody wrote a path type then.
 void default_legacy_ingress(Value& ingress) {
@@ -66,11 +67,13 @@ void default_network_policy(Value& policy) {
     });
   if (const Value* types = spec.find("policyTypes"); types && !types->as_array().empty()) return;
   base::Array types{"Ingress"};
-  if (const Value* egress = spec.find("egress"); egress && !egress->as_array().empty()) types.emplace_back("Egress");
+  if (const Value* egress = spec.find("egress"); egress && !egress->as_array().empty())
+    types.emplace_back("Egress");
   spec.set("policyTypes", std::move(types));
 }
 
-// ---- storage ------------------------------------------------------------------------------------------------------
+// ---- storage
+// ------------------------------------------------------------------------------------------------------
 
 void default_storage_class(Value& object) {
   set_if_absent(object.object(), "reclaimPolicy", "Delete");
@@ -87,7 +90,8 @@ void default_csi_driver(Value& driver) {
     spec.set("volumeLifecycleModes", base::Array{"Persistent"});
 }
 
-// ---- flow control -------------------------------------------------------------------------------------------------
+// ---- flow control
+// -------------------------------------------------------------------------------------------------
 
 void default_flow_schema(Value& schema) {
   set_if_zero(schema.make({"spec"}).object(), "matchingPrecedence", 1000);
@@ -113,7 +117,8 @@ void default_priority_level(Value& level) {
   set_if_zero(queuing->object(), "queueLengthLimit", 50);
 }
 
-// ---- devices ------------------------------------------------------------------------------------------------------
+// ---- devices
+// ------------------------------------------------------------------------------------------------------
 
 void default_tolerations(Value& request) {
   for_each_object(request, "tolerations", [](Value& one) { set_if_zero(one.object(), "operator", "Equal"); });
@@ -130,7 +135,8 @@ void default_claim_spec(Value& spec) {
   Value* devices = member(spec, "devices");
   if (!devices) return;
   for_each_object(*devices, "requests", [](Value& request) {
-    if (Value* exactly = member(request, "exactly"); exactly && exactly->is_object()) default_request(*exactly);
+    if (Value* exactly = member(request, "exactly"); exactly && exactly->is_object())
+      default_request(*exactly);
     for_each_object(request, "firstAvailable", default_request);
   });
 }

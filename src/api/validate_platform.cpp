@@ -1,4 +1,5 @@
-// The table of rules for networking, storage, runtime classes, devices and flow control, and what their files share.
+// The table of rules for networking, storage, runtime classes, devices and flow control, and what their files
+// share.
 #include "api/validate_platform.hpp"
 
 #include <fmt/format.h>
@@ -40,12 +41,14 @@ constexpr KindRules kPlatformRules[] = {
     {kStorage, "CSIDriver", nullptr, check_csi_driver, check_csi_driver_update},
     {kStorage, "CSINode", nullptr, check_csi_node, check_csi_node_update},
     {kStorage, "CSIStorageCapacity", nullptr, check_storage_capacity, check_storage_capacity_update},
-    {kStorage, "VolumeAttributesClass", nullptr, check_volume_attributes_class, check_volume_attributes_class_update},
+    {kStorage, "VolumeAttributesClass", nullptr, check_volume_attributes_class,
+     check_volume_attributes_class_update},
     {"node.k8s.io", "RuntimeClass", nullptr, check_runtime_class, check_runtime_class_update},
     {kFlow, "FlowSchema", nullptr, check_flow_schema, nullptr, check_flow_status},
     {kFlow, "PriorityLevelConfiguration", nullptr, check_priority_level, nullptr, check_flow_status},
     {kDevices, "DeviceClass", nullptr, check_device_class},
-    {kDevices, "ResourceClaim", nullptr, check_resource_claim, check_resource_claim_update, check_resource_claim_status},
+    {kDevices, "ResourceClaim", nullptr, check_resource_claim, check_resource_claim_update,
+     check_resource_claim_status},
     {kDevices, "ResourceClaimTemplate", nullptr, check_claim_template, check_resource_claim_update},
     {kDevices, "ResourceSlice", nullptr, check_resource_slice, check_resource_slice_update},
 };
@@ -60,17 +63,22 @@ void check_term(Problems& out, const Value& expressions, const std::string& path
       if (op != "In" && op != "NotIn")
         out.invalid(child(at, "operator"), op, std::string("not a valid selector operator"));
       else if (values != 1)
-        out.required(child(at, "values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
+        out.required(child(at, "values"),
+                     "must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
       if (list[i]["key"].as_string() != "metadata.name")
         out.invalid(child(at, "key"), list[i]["key"], std::string("not a valid field selector key"));
       continue;
     }
     if (op == "In" || op == "NotIn") {
-      if (values == 0) out.required(child(at, "values"), "must be specified when `operator` is 'In' or 'NotIn'");
+      if (values == 0)
+        out.required(child(at, "values"), "must be specified when `operator` is 'In' or 'NotIn'");
     } else if (op == "Exists" || op == "DoesNotExist") {
-      if (values > 0) out.forbidden(child(at, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+      if (values > 0)
+        out.forbidden(child(at, "values"),
+                      "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
     } else if (op == "Gt" || op == "Lt") {
-      if (values != 1) out.required(child(at, "values"), "must be specified single value when `operator` is 'Lt' or 'Gt'");
+      if (values != 1)
+        out.required(child(at, "values"), "must be specified single value when `operator` is 'Lt' or 'Gt'");
     } else {
       out.invalid(child(at, "operator"), op, std::string("not a valid selector operator"));
     }
@@ -99,8 +107,10 @@ void check_driver_name(Problems& out, const std::string& path, const Value& name
 }
 
 void check_url_name(Problems& out, const std::string& path, const Value& name) {
-  if (name.as_string().empty()) out.required(path);
-  else out.invalid(path, name, check_path_segment(name.as_string()));
+  if (name.as_string().empty())
+    out.required(path);
+  else
+    out.invalid(path, name, check_path_segment(name.as_string()));
 }
 
 void check_node_terms(Problems& out, const Value& selector, const std::string& path) {

@@ -1,5 +1,5 @@
-// What the validate_platform*.cpp files share: a list of rules each, and the checks that several need. Internal to
-// src/api; pure; any thread.
+// What the validate_platform*.cpp files share: a list of rules each, and the checks that several need.
+// Internal to src/api; pure; any thread.
 #pragma once
 
 #include "api/validate_rules.hpp"

@@ -1,5 +1,5 @@
-// Rules for device classes, resource claims and their templates. CEL expressions are not compiled here: only their
-// length is checked.
+// Rules for device classes, resource claims and their templates. CEL expressions are not compiled here: only
+// their length is checked.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,7 +42,8 @@ RequestNames names_of_requests(const Value& claim_devices) {
   RequestNames out;
   for (const auto& request : claim_devices["requests"].as_array()) {
     auto& choices = out[std::string(request["name"].as_string())];
-    for (const auto& choice : request["firstAvailable"].as_array()) choices.emplace(choice["name"].as_string());
+    for (const auto& choice : request["firstAvailable"].as_array())
+      choices.emplace(choice["name"].as_string());
   }
   return out;
 }
@@ -60,13 +61,16 @@ void check_reference(Problems& out, const Value& name, const std::string& path, 
 
 void check_references(Problems& out, const Value& names, const std::string& path, const RequestNames& known) {
   if (too_many(out, names, path, kMaxRequests)) return;
-  for (size_t i = 0; i < names.as_array().size(); ++i) check_reference(out, names.as_array()[i], index(path, i), known);
+  for (size_t i = 0; i < names.as_array().size(); ++i)
+    check_reference(out, names.as_array()[i], index(path, i), known);
   check_unique(out, names, path, nullptr);
 }
 
 void check_object_of_driver(Problems& out, const Value& value, const std::string& path, size_t max) {
-  if (value.is_null()) out.required(path);
-  else if (base::write_json(value).size() > max) out.add(too_long_field(path, max));
+  if (value.is_null())
+    out.required(path);
+  else if (base::write_json(value).size() > max)
+    out.add(too_long_field(path, max));
   else if (!value.is_object())
     out.invalid(path, "<value omitted>", std::string("must be a valid JSON object"));
 }
@@ -87,8 +91,10 @@ void check_selectors(Problems& out, const Value& selectors, const std::string& p
   const auto& list = selectors.as_array();
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string at = child(index(path, i), "cel");
-    if (!list[i]["cel"].is_object()) out.required(at);
-    else check_too_long(out, child(at, "expression"), list[i]["cel"]["expression"].as_string(), kMaxExpression);
+    if (!list[i]["cel"].is_object())
+      out.required(at);
+    else
+      check_too_long(out, child(at, "expression"), list[i]["cel"]["expression"].as_string(), kMaxExpression);
   }
 }
 
@@ -114,14 +120,17 @@ void check_device_tolerations(Problems& out, const Value& tolerations, const std
 }
 
 void check_wish(Problems& out, const Value& request, const std::string& at) {
-  if (request["deviceClassName"].as_string().empty()) out.required(child(at, "deviceClassName"));
-  else out.dns_subdomain(child(at, "deviceClassName"), request["deviceClassName"]);
+  if (request["deviceClassName"].as_string().empty())
+    out.required(child(at, "deviceClassName"));
+  else
+    out.dns_subdomain(child(at, "deviceClassName"), request["deviceClassName"]);
   check_selectors(out, request["selectors"], child(at, "selectors"));
   std::string_view mode = request["allocationMode"].as_string();
   const int64_t count = request["count"].int_or(0);
   if (mode == "All") {
     if (count != 0)
-      out.invalid(child(at, "count"), count, std::string("must not be specified when allocationMode is 'All'"));
+      out.invalid(child(at, "count"), count,
+                  std::string("must not be specified when allocationMode is 'All'"));
   } else if (mode == "ExactCount") {
     if (count <= 0) out.invalid(child(at, "count"), count, std::string("must be greater than zero"));
   } else {
@@ -140,8 +149,9 @@ void check_request(Problems& out, const Value& request, const std::string& at) {
   if (!exactly && choices.empty()) {
     out.required(at, "exactly one of `exactly` or `firstAvailable` is required");
   } else if (exactly && !choices.empty()) {
-    out.invalid(at, Value(),
-                std::string("exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"));
+    out.invalid(
+        at, Value(),
+        std::string("exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"));
   } else if (exactly) {
     check_wish(out, request["exactly"], child(at, "exactly"));
   } else if (!too_many(out, request["firstAvailable"], choices_at, kMaxChoices)) {
@@ -153,20 +163,25 @@ void check_request(Problems& out, const Value& request, const std::string& at) {
   }
 }
 
-void check_constraint(Problems& out, const Value& constraint, const std::string& at, const RequestNames& known) {
+void check_constraint(Problems& out, const Value& constraint, const std::string& at,
+                      const RequestNames& known) {
   check_references(out, constraint["requests"], child(at, "requests"), known);
   const Value& same = constraint["matchAttribute"];
   const Value& distinct = constraint["distinctAttribute"];
-  if (same.is_string()) check_attribute_name(out, child(at, "matchAttribute"), same.as_string(), true);
-  else if (distinct.is_string()) check_attribute_name(out, child(at, "distinctAttribute"), distinct.as_string(), true);
-  else out.required(child(at, "matchAttribute"));
+  if (same.is_string())
+    check_attribute_name(out, child(at, "matchAttribute"), same.as_string(), true);
+  else if (distinct.is_string())
+    check_attribute_name(out, child(at, "distinctAttribute"), distinct.as_string(), true);
+  else
+    out.required(child(at, "matchAttribute"));
 }
 
 void check_claim_spec(Problems& out, const Value& spec, const std::string& path) {
   const Value& devices = spec["devices"];
   const std::string at = child(path, "devices");
   const RequestNames known = names_of_requests(devices);
-  if (const std::string here = child(at, "requests"); !too_many(out, devices["requests"], here, kMaxRequests)) {
+  if (const std::string here = child(at, "requests");
+      !too_many(out, devices["requests"], here, kMaxRequests)) {
     const auto& list = devices["requests"].as_array();
     for (size_t i = 0; i < list.size(); ++i) check_request(out, list[i], index(here, i));
     check_unique(out, devices["requests"], here, "name");
@@ -184,7 +199,8 @@ void check_claim_spec(Problems& out, const Value& spec, const std::string& path)
   }
 }
 
-// ---- status -------------------------------------------------------------------------------------------------------
+// ---- status
+// -------------------------------------------------------------------------------------------------------
 
 void check_uuid(Problems& out, const Value& uid, const std::string& path) {
   std::string_view text = uid.as_string();
@@ -195,9 +211,10 @@ void check_uuid(Problems& out, const Value& uid, const std::string& path) {
     fits = dash ? text[i] == '-' : digit;
   }
   if (!fits)
-    out.invalid(path, uid,
-                std::string("uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with "
-                            "lowercase hexadecimal characters"));
+    out.invalid(
+        path, uid,
+        std::string("uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with "
+                    "lowercase hexadecimal characters"));
 }
 
 std::string device_id(const Value& device) {
@@ -241,7 +258,8 @@ void check_network_data(Problems& out, const Value& data, const std::string& at)
   if (!data.is_object()) return;
   check_too_long(out, child(at, "interfaceName"), data["interfaceName"].as_string(), kMaxInterface);
   check_too_long(out, child(at, "hardwareAddress"), data["hardwareAddress"].as_string(), kMaxHardware);
-  if (!too_many(out, data["ips"], child(at, "ips"), kMaxIps)) check_unique(out, data["ips"], child(at, "ips"), nullptr);
+  if (!too_many(out, data["ips"], child(at, "ips"), kMaxIps))
+    check_unique(out, data["ips"], child(at, "ips"), nullptr);
 }
 
 void check_device_status(Problems& out, const Value& device, const std::string& at, const Value& allocation) {
@@ -254,7 +272,8 @@ void check_device_status(Problems& out, const Value& device, const std::string& 
   if (std::ranges::none_of(results, [&](const Value& result) { return device_id(result) == id; }))
     out.invalid(at, id, std::string("must be an allocated device in the claim"));
   too_many(out, device["conditions"], child(at, "conditions"), kMaxConditions);
-  if (!device["data"].is_null()) check_object_of_driver(out, device["data"], child(at, "data"), kMaxParameters);
+  if (!device["data"].is_null())
+    check_object_of_driver(out, device["data"], child(at, "data"), kMaxParameters);
   check_network_data(out, device["networkData"], child(at, "networkData"));
 }
 
@@ -275,8 +294,10 @@ void check_consumers(Problems& out, const Value& fresh, const Value& old) {
   }
   if (fresh["metadata"]["deletionTimestamp"].is_null()) return;
   const auto& before = old["status"]["reservedFor"].as_array();
-  if (std::ranges::any_of(list, [&](const Value& one) { return std::ranges::find(before, one) == before.end(); }))
-    out.forbidden(path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set");
+  if (std::ranges::any_of(list,
+                          [&](const Value& one) { return std::ranges::find(before, one) == before.end(); }))
+    out.forbidden(
+        path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set");
 }
 
 bool is_extended_resource(std::string_view name) {
@@ -296,22 +317,29 @@ void check_attribute_name(Problems& out, const std::string& path, std::string_vi
     for (char c : id)
       fits = fits && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_');
     if (!fits)
-      out.invalid(path, id,
-                  std::string("a valid C identifier must start with alphabetic character or '_', followed by a string of "
-                              "alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used "
-                              "for validation is '[A-Za-z_][A-Za-z0-9_]*')"));
+      out.invalid(
+          path, id,
+          std::string(
+              "a valid C identifier must start with alphabetic character or '_', followed by a string of "
+              "alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used "
+              "for validation is '[A-Za-z_][A-Za-z0-9_]*')"));
   };
   const size_t slash = name.find('/');
   if (slash == std::string_view::npos) {
     check_identifier(name);
     if (needs_domain)
-      out.invalid(path, name, std::string("a fully qualified name must be a domain and a name separated by a slash"));
+      out.invalid(path, name,
+                  std::string("a fully qualified name must be a domain and a name separated by a slash"));
     return;
   }
-  if (slash == 0) out.invalid(path, "", std::string("the domain must not be empty"));
-  else check_driver_name(out, path, name.substr(0, slash));
-  if (slash + 1 == name.size()) out.invalid(path, "", std::string("the name must not be empty"));
-  else check_identifier(name.substr(slash + 1));
+  if (slash == 0)
+    out.invalid(path, "", std::string("the domain must not be empty"));
+  else
+    check_driver_name(out, path, name.substr(0, slash));
+  if (slash + 1 == name.size())
+    out.invalid(path, "", std::string("the name must not be empty"));
+  else
+    check_identifier(name.substr(slash + 1));
 }
 
 void check_device_class(Problems& out, const Value& object) {
@@ -350,8 +378,10 @@ void check_resource_claim_status(Problems& out, const Value& fresh, const Value&
     if (std::string id = device_id(devices[i]); !seen.insert(id).second) out.duplicate(at, id);
   }
   if (!status["allocation"].is_object()) return;
-  if (before.is_object()) out.immutable("status.allocation", status["allocation"], before);
-  else check_allocation(out, status["allocation"], names_of_requests(fresh["spec"]["devices"]));
+  if (before.is_object())
+    out.immutable("status.allocation", status["allocation"], before);
+  else
+    check_allocation(out, status["allocation"], names_of_requests(fresh["spec"]["devices"]));
 }
 
 }  // namespace api::rules

@@ -51,13 +51,14 @@ bool has_star(const Value& list) {
 }
 
 void check_verbs(Problems& out, const Value& verbs, const std::string& path) {
-  static constexpr std::string_view kVerbs[] = {"create", "delete", "deletecollection", "get",   "list",
+  static constexpr std::string_view kVerbs[] = {"create", "delete", "deletecollection", "get",  "list",
                                                 "patch",  "proxy",  "update",           "watch"};
   const auto& list = verbs.as_array();
   if (list.empty()) {
     out.required(path, "verbs must contain at least one value");
   } else if (has_star(verbs)) {
-    if (list.size() > 1) out.invalid(path, verbs, std::string("if '*' is present, must not specify other verbs"));
+    if (list.size() > 1)
+      out.invalid(path, verbs, std::string("if '*' is present, must not specify other verbs"));
   } else if (!std::ranges::all_of(list, [](const Value& one) {
                return std::ranges::find(kVerbs, one.as_string()) != std::end(kVerbs);
              })) {
@@ -66,26 +67,28 @@ void check_verbs(Problems& out, const Value& verbs, const std::string& path) {
 }
 
 // At least one; a star stands alone.
-void check_star_list(Problems& out, const Value& list, const std::string& path, std::string_view what_is_missing,
-                     std::string_view others) {
-  if (list.as_array().empty()) out.required(path, std::string(what_is_missing));
+void check_star_list(Problems& out, const Value& list, const std::string& path,
+                     std::string_view what_is_missing, std::string_view others) {
+  if (list.as_array().empty())
+    out.required(path, std::string(what_is_missing));
   else if (list.as_array().size() > 1 && has_star(list))
     out.invalid(path, list, fmt::format("if '*' is present, must not specify other {}", others));
 }
 
 void check_resource_rule(Problems& out, const Value& rule, const std::string& at) {
   check_verbs(out, rule["verbs"], child(at, "verbs"));
-  check_star_list(out, rule["apiGroups"], child(at, "apiGroups"), "resource rules must supply at least one api group",
-                  "api groups");
-  check_star_list(out, rule["resources"], child(at, "resources"), "resource rules must supply at least one resource",
-                  "resources");
+  check_star_list(out, rule["apiGroups"], child(at, "apiGroups"),
+                  "resource rules must supply at least one api group", "api groups");
+  check_star_list(out, rule["resources"], child(at, "resources"),
+                  "resource rules must supply at least one resource", "resources");
   const std::string path = child(at, "namespaces");
   const auto& spaces = rule["namespaces"].as_array();
   if (spaces.empty() && !rule["clusterScope"].as_bool()) {
     out.required(path, "resource rules that are not cluster scoped must supply at least one namespace");
   } else if (has_star(rule["namespaces"])) {
     if (spaces.size() > 1)
-      out.invalid(path, rule["namespaces"], std::string("if '*' is present, must not specify other namespaces"));
+      out.invalid(path, rule["namespaces"],
+                  std::string("if '*' is present, must not specify other namespaces"));
   } else {
     for (size_t i = 0; i < spaces.size(); ++i)
       for (const auto& message : base::check_dns1123_label(spaces[i].as_string()))
@@ -113,16 +116,20 @@ void check_url_rule(Problems& out, const Value& rule, const std::string& at) {
   if (has_star(rule["nonResourceURLs"])) return;
   const auto& urls = rule["nonResourceURLs"].as_array();
   for (size_t i = 0; i < urls.size(); ++i)
-    if (auto wrong = wrong_with_url(urls[i].as_string()); !wrong.empty()) out.invalid(index(path, i), urls[i], wrong);
+    if (auto wrong = wrong_with_url(urls[i].as_string()); !wrong.empty())
+      out.invalid(index(path, i), urls[i], wrong);
 }
 
 void check_account(Problems& out, const Value& account, const std::string& at) {
   std::string_view name = account["name"].as_string();
-  if (name.empty()) out.required(child(at, "name"));
-  else if (name != "*") out.dns_subdomain(child(at, "name"), name);
+  if (name.empty())
+    out.required(child(at, "name"));
+  else if (name != "*")
+    out.dns_subdomain(child(at, "name"), name);
   if (account["namespace"].as_string().empty())
     out.required(child(at, "namespace"), "must specify namespace for service account");
-  else out.dns_label(child(at, "namespace"), account["namespace"]);
+  else
+    out.dns_label(child(at, "namespace"), account["namespace"]);
 }
 
 void check_subject(Problems& out, const Value& subject, const std::string& at) {
@@ -130,7 +137,8 @@ void check_subject(Problems& out, const Value& subject, const std::string& at) {
     std::string_view kind;
     const char* name;
   };
-  static constexpr Member kMembers[] = {{"ServiceAccount", "serviceAccount"}, {"User", "user"}, {"Group", "group"}};
+  static constexpr Member kMembers[] = {
+      {"ServiceAccount", "serviceAccount"}, {"User", "user"}, {"Group", "group"}};
   std::string_view kind = subject["kind"].as_string();
   const auto* own = std::ranges::find(kMembers, kind, &Member::kind);
   if (own == std::end(kMembers)) {
@@ -141,8 +149,10 @@ void check_subject(Problems& out, const Value& subject, const std::string& at) {
   const std::string path = child(at, own->name);
   if (!value.is_object())
     out.required(path, fmt::format("{} is required when subject kind is '{}'", own->name, own->kind));
-  else if (kind == "ServiceAccount") check_account(out, value, path);
-  else if (value["name"].as_string().empty()) out.required(child(path, "name"));
+  else if (kind == "ServiceAccount")
+    check_account(out, value, path);
+  else if (value["name"].as_string().empty())
+    out.required(child(path, "name"));
   for (const auto& other : kMembers)
     if (other.kind != kind && subject[other.name].is_object())
       out.forbidden(child(at, other.name),
@@ -154,12 +164,14 @@ void check_flow_rule(Problems& out, const Value& rule, const std::string& at) {
   const auto& resources = rule["resourceRules"].as_array();
   const auto& urls = rule["nonResourceRules"].as_array();
   if (subjects.empty()) out.required(child(at, "subjects"), "subjects must contain at least one value");
-  for (size_t i = 0; i < subjects.size(); ++i) check_subject(out, subjects[i], index(child(at, "subjects"), i));
+  for (size_t i = 0; i < subjects.size(); ++i)
+    check_subject(out, subjects[i], index(child(at, "subjects"), i));
   if (resources.empty() && urls.empty())
     out.required(at, "at least one of resourceRules and nonResourceRules has to be non-empty");
   for (size_t i = 0; i < resources.size(); ++i)
     check_resource_rule(out, resources[i], index(child(at, "resourceRules"), i));
-  for (size_t i = 0; i < urls.size(); ++i) check_url_rule(out, urls[i], index(child(at, "nonResourceRules"), i));
+  for (size_t i = 0; i < urls.size(); ++i)
+    check_url_rule(out, urls[i], index(child(at, "nonResourceRules"), i));
 }
 
 void check_conditions(Problems& out, const Value& conditions) {
@@ -181,14 +193,16 @@ void check_percent(Problems& out, const Value& percent, const std::string& path)
 void check_shares(Problems& out, const Value& of, const std::string& path) {
   const Value& shares = of["nominalConcurrencyShares"];
   if (shares.int_or(0) < 0)
-    out.invalid(child(path, "nominalConcurrencyShares"), shares, std::string("must be a non-negative integer"));
+    out.invalid(child(path, "nominalConcurrencyShares"), shares,
+                std::string("must be a non-negative integer"));
 }
 
 void check_queuing(Problems& out, const Value& queuing, const std::string& at) {
   const int64_t queues = queuing["queues"].int_or(0), hand = queuing["handSize"].int_or(0);
   if (queuing["queueLengthLimit"].int_or(0) <= 0)
     out.invalid(child(at, "queueLengthLimit"), queuing["queueLengthLimit"], std::string("must be positive"));
-  if (queues <= 0) out.invalid(child(at, "queues"), queues, std::string("must be positive"));
+  if (queues <= 0)
+    out.invalid(child(at, "queues"), queues, std::string("must be positive"));
   else if (queues > kMaxQueues)
     out.invalid(child(at, "queues"), queues, fmt::format("must not be greater than {}", kMaxQueues));
   const std::string path = child(at, "handSize");
@@ -197,9 +211,10 @@ void check_queuing(Problems& out, const Value& queuing, const std::string& at) {
   } else if (hand > queues) {
     out.invalid(path, hand, fmt::format("should not be greater than queues ({})", queues));
   } else if (std::ceil(std::log2(static_cast<double>(queues)) * static_cast<double>(hand)) > kMaxHashBits) {
-    out.invalid(path, hand,
-                fmt::format("required entropy bits of deckSize {} and handSize {} should not be greater than {}", queues,
-                            hand, kMaxHashBits));
+    out.invalid(
+        path, hand,
+        fmt::format("required entropy bits of deckSize {} and handSize {} should not be greater than {}",
+                    queues, hand, kMaxHashBits));
   }
 }
 
@@ -212,7 +227,8 @@ void check_limit_response(Problems& out, const Value& response, const std::strin
   } else if (type == "Queue") {
     if (!queuing.is_object())
       out.required(child(at, "queuing"), "must not be empty if limited.limitResponse.type is Limited");
-    else check_queuing(out, queuing, child(at, "queuing"));
+    else
+      check_queuing(out, queuing, child(at, "queuing"));
   } else {
     out.unsupported(child(at, "type"), type, {"Queue", "Reject"});
   }
@@ -225,7 +241,8 @@ void check_limited(Problems& out, const Value& limited) {
   check_percent(out, limited["lendablePercent"], child(at, "lendablePercent"));
   const Value& borrowing = limited["borrowingLimitPercent"];
   if (borrowing.int_or(0) < 0)
-    out.invalid(child(at, "borrowingLimitPercent"), borrowing, std::string("if specified, must be a non-negative integer"));
+    out.invalid(child(at, "borrowingLimitPercent"), borrowing,
+                std::string("if specified, must be a non-negative integer"));
 }
 
 }  // namespace
@@ -235,7 +252,8 @@ void check_flow_schema(Problems& out, const Value& schema) {
   const std::string at = "spec.matchingPrecedence";
   const int64_t precedence = spec["matchingPrecedence"].int_or(0);
   if (precedence <= 0) out.invalid(at, precedence, std::string("must be a positive value"));
-  if (precedence > kMaxPrecedence) out.invalid(at, precedence, fmt::format("must not be greater than {}", kMaxPrecedence));
+  if (precedence > kMaxPrecedence)
+    out.invalid(at, precedence, fmt::format("must not be greater than {}", kMaxPrecedence));
   if (precedence == 1 && name_of(schema) != "exempt")
     out.invalid(at, precedence, std::string("only the schema named 'exempt' may have matchingPrecedence 1"));
   if (const Value& method = spec["distinguisherMethod"]; method.is_object()) {
@@ -246,7 +264,8 @@ void check_flow_schema(Problems& out, const Value& schema) {
   const Value& level = spec["priorityLevelConfiguration"]["name"];
   if (level.as_string().empty())
     out.required("spec.priorityLevelConfiguration.name", "must reference a priority level");
-  else out.dns_subdomain("spec.priorityLevelConfiguration.name", level);
+  else
+    out.dns_subdomain("spec.priorityLevelConfiguration.name", level);
   const auto& rules = spec["rules"].as_array();
   for (size_t i = 0; i < rules.size(); ++i) check_flow_rule(out, rules[i], index("spec.rules", i));
   check_mandatory(out, "FlowSchema", schema);
@@ -271,8 +290,10 @@ void check_priority_level(Problems& out, const Value& level) {
     check_percent(out, exempt["lendablePercent"], "spec.exempt.lendablePercent");
   } else if (type == "Limited") {
     if (exempt.is_object()) out.forbidden("spec.exempt", "must be nil if the type is Limited");
-    if (!limited.is_object()) out.required("spec.limited", "must not be empty when type is Limited");
-    else check_limited(out, limited);
+    if (!limited.is_object())
+      out.required("spec.limited", "must not be empty when type is Limited");
+    else
+      check_limited(out, limited);
   } else {
     out.unsupported("spec.type", type, {"Exempt", "Limited"});
   }

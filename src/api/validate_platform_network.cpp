@@ -23,28 +23,36 @@ std::vector<std::string> check_wildcard(std::string_view host) {
   if (host.size() > 253) out.emplace_back("must be no more than 253 characters");
   if (!host.starts_with("*.") || !is_dns_subdomain(host.substr(2)))
     out.emplace_back(
-        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
-        "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', "
-        "regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must "
+        "consist of "
+        "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
+        "'*.example.com', "
+        "regex used for validation is "
+        "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
   return out;
 }
 
 std::vector<std::string> check_host(std::string_view host) {
-  return host.find('*') == std::string_view::npos ? base::check_dns1123_subdomain(host) : check_wildcard(host);
+  return host.find('*') == std::string_view::npos ? base::check_dns1123_subdomain(host)
+                                                  : check_wildcard(host);
 }
 
-// ---- ingresses ----------------------------------------------------------------------------------------------------
+// ---- ingresses
+// ----------------------------------------------------------------------------------------------------
 
 void check_typed_reference(Problems& out, const Value& reference, const std::string& path) {
-  if (const Value& group = reference["apiGroup"]; group.is_string()) out.dns_subdomain(child(path, "apiGroup"), group);
+  if (const Value& group = reference["apiGroup"]; group.is_string())
+    out.dns_subdomain(child(path, "apiGroup"), group);
   check_url_name(out, child(path, "kind"), reference["kind"]);
   check_url_name(out, child(path, "name"), reference["name"]);
 }
 
 void check_service_backend(Problems& out, const Value& service, const std::string& path) {
   const std::string at = child(path, "service");
-  if (service["name"].as_string().empty()) out.required(child(at, "name"));
-  else out.dns_label(child(at, "name"), service["name"]);
+  if (service["name"].as_string().empty())
+    out.required(child(at, "name"));
+  else
+    out.dns_label(child(at, "name"), service["name"]);
   std::string_view name = service["port"]["name"].as_string();
   const int64_t number = service["port"]["number"].int_or(0);
   if (!name.empty() && number != 0)
@@ -59,15 +67,20 @@ void check_service_backend(Problems& out, const Value& service, const std::strin
 
 void check_backend(Problems& out, const Value& backend, const std::string& path) {
   const bool resource = backend["resource"].is_object(), service = backend["service"].is_object();
-  if (resource && service) out.invalid(path, "", std::string("cannot set both resource and service backends"));
-  else if (resource) check_typed_reference(out, backend["resource"], child(path, "resource"));
-  else if (service) check_service_backend(out, backend["service"], path);
-  else out.invalid(path, "", std::string("resource or service backend is required"));
+  if (resource && service)
+    out.invalid(path, "", std::string("cannot set both resource and service backends"));
+  else if (resource)
+    check_typed_reference(out, backend["resource"], child(path, "resource"));
+  else if (service)
+    check_service_backend(out, backend["service"], path);
+  else
+    out.invalid(path, "", std::string("resource or service backend is required"));
 }
 
 void check_exact_path(Problems& out, std::string_view path, const std::string& at) {
   for (std::string_view bad : {"//", "/./", "/../", "%2f", "%2F"})
-    if (path.find(bad) != std::string_view::npos) out.invalid(at, path, fmt::format("must not contain '{}'", bad));
+    if (path.find(bad) != std::string_view::npos)
+      out.invalid(at, path, fmt::format("must not contain '{}'", bad));
   for (std::string_view bad : {"/..", "/."})
     if (path.ends_with(bad)) out.invalid(at, path, fmt::format("cannot end with '{}'", bad));
 }
@@ -94,7 +107,8 @@ void check_rules(Problems& out, const Value& rules) {
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string at = index("spec.rules", i);
     if (std::string_view host = list[i]["host"].as_string(); !host.empty()) {
-      if (parse_address(host)) out.invalid(child(at, "host"), host, std::string("must be a DNS name, not an IP address"));
+      if (parse_address(host))
+        out.invalid(child(at, "host"), host, std::string("must be a DNS name, not an IP address"));
       out.invalid(child(at, "host"), host, check_host(host));
     }
     if (!list[i]["http"].is_object()) continue;
@@ -112,11 +126,13 @@ void check_tls(Problems& out, const Value& tls) {
     const auto& hosts = list[i]["hosts"].as_array();
     for (size_t j = 0; j < hosts.size(); ++j)
       out.invalid(index(child(at, "hosts"), j), hosts[j], check_host(hosts[j].as_string()));
-    if (!list[i]["secretName"].as_string().empty()) out.dns_subdomain(child(at, "secretName"), list[i]["secretName"]);
+    if (!list[i]["secretName"].as_string().empty())
+      out.dns_subdomain(child(at, "secretName"), list[i]["secretName"]);
   }
 }
 
-// ---- network policies ---------------------------------------------------------------------------------------------
+// ---- network policies
+// ---------------------------------------------------------------------------------------------
 
 void check_policy_port(Problems& out, const Value& port, const std::string& at) {
   if (const Value& protocol = port["protocol"]; protocol.is_string())
@@ -125,7 +141,8 @@ void check_policy_port(Problems& out, const Value& port, const std::string& at) 
   const Value& end = port["endPort"];
   if (number.is_null()) {
     if (!end.is_null())
-      out.invalid(child(at, "endPort"), end, std::string("may not be specified when `port` is not specified"));
+      out.invalid(child(at, "endPort"), end,
+                  std::string("may not be specified when `port` is not specified"));
     return;
   }
   if (number.is_string() && !end.is_null())
@@ -189,11 +206,14 @@ void check_peer(Problems& out, const Value& peer, const std::string& at) {
   }
   const bool block = peer["ipBlock"].is_object();
   if (block) check_ip_block(out, peer["ipBlock"], child(at, "ipBlock"));
-  if (selectors == 0 && !block) out.required(at, "must specify a peer");
-  else if (selectors > 0 && block) out.forbidden(at, "may not specify both ipBlock and another peer");
+  if (selectors == 0 && !block)
+    out.required(at, "must specify a peer");
+  else if (selectors > 0 && block)
+    out.forbidden(at, "may not specify both ipBlock and another peer");
 }
 
-void check_policy_rules(Problems& out, const Value& rules, const std::string& path, const char* peers_member) {
+void check_policy_rules(Problems& out, const Value& rules, const std::string& path,
+                        const char* peers_member) {
   const auto& list = rules.as_array();
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string at = index(path, i);
@@ -218,8 +238,9 @@ void check_domain_path(Problems& out, const std::string& path, std::string_view 
            kAllowed.find(c) != std::string_view::npos;
   });
   if (!fits)
-    out.invalid(path, rest,
-                std::string("Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"));
+    out.invalid(
+        path, rest,
+        std::string("Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"));
 }
 
 void check_scope(Problems& out, const Value& parameters, const std::string& at) {
@@ -228,8 +249,10 @@ void check_scope(Problems& out, const Value& parameters, const std::string& at) 
   if (!scope.is_string()) {
     out.required(child(at, "scope"));
   } else if (scope.as_string() == "Namespace") {
-    if (!space.is_string()) out.required(child(at, "namespace"), "`parameters.scope` is set to 'Namespace'");
-    else out.dns_label(child(at, "namespace"), space);
+    if (!space.is_string())
+      out.required(child(at, "namespace"), "`parameters.scope` is set to 'Namespace'");
+    else
+      out.dns_label(child(at, "namespace"), space);
   } else if (scope.as_string() == "Cluster") {
     if (!space.is_null()) out.forbidden(child(at, "namespace"), "`parameters.scope` is set to 'Cluster'");
   } else {
@@ -241,7 +264,8 @@ void check_scope(Problems& out, const Value& parameters, const std::string& at) 
 
 std::vector<std::string> network_warnings(const Kind& kind, const Value& object) {
   if (kind.kind != "Ingress" || !is_new(object)) return {};
-  if (!annotations_of(object)[kClassAnnotation].is_string() || object["spec"]["ingressClassName"].is_string()) return {};
+  if (!annotations_of(object)[kClassAnnotation].is_string() || object["spec"]["ingressClassName"].is_string())
+    return {};
   return {fmt::format("annotation {} is deprecated, please use 'spec.ingressClassName' instead",
                       base::quote(kClassAnnotation))};
 }
@@ -271,7 +295,8 @@ void check_ingress_status(Problems& out, const Value& fresh, const Value&) {
     std::string_view host = list[i]["hostname"].as_string();
     if (host.empty()) continue;
     out.dns_subdomain(child(at, "hostname"), host);
-    if (parse_address(host)) out.invalid(child(at, "hostname"), host, std::string("must be a DNS name, not an IP address"));
+    if (parse_address(host))
+      out.invalid(child(at, "hostname"), host, std::string("must be a DNS name, not an IP address"));
   }
 }
 
@@ -299,7 +324,8 @@ void check_network_policy(Problems& out, const Value& policy) {
   check_policy_rules(out, spec["egress"], "spec.egress", "to");
   const auto& types = spec["policyTypes"].as_array();
   if (types.size() > 2) {
-    out.invalid("spec.policyTypes", spec["policyTypes"], std::string("may not specify more than two policyTypes"));
+    out.invalid("spec.policyTypes", spec["policyTypes"],
+                std::string("may not specify more than two policyTypes"));
     return;
   }
   for (size_t i = 0; i < types.size(); ++i)
@@ -320,8 +346,10 @@ void check_service_cidr(Problems& out, const Value& object) {
     if (list.size() < 2) return;
     auto first = parse_range(list[0].as_string()), second = parse_range(list[1].as_string());
     if (first && second && first->address.v6 == second->address.v6)
-      out.invalid(path, cidrs,
-                  std::string("may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"));
+      out.invalid(
+          path, cidrs,
+          std::string(
+              "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"));
   }
 }
 
@@ -354,7 +382,8 @@ void check_ip_address(Problems& out, const Value& object) {
   if (!parent["group"].as_string().empty()) out.dns_subdomain(child(at, "group"), parent["group"]);
   check_url_name(out, child(at, "resource"), parent["resource"]);
   check_url_name(out, child(at, "name"), parent["name"]);
-  if (!parent["namespace"].as_string().empty()) check_url_name(out, child(at, "namespace"), parent["namespace"]);
+  if (!parent["namespace"].as_string().empty())
+    check_url_name(out, child(at, "namespace"), parent["namespace"]);
 }
 
 void check_ip_address_update(Problems& out, const Value& fresh, const Value& old) {

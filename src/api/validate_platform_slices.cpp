@@ -80,19 +80,22 @@ void check_options(Problems& out, const Value& policy, const Quantity& whole, co
     if (i > 0 && amount_of(options[i - 1]) > option)
       out.invalid(index(at, i), options[i], std::string("values must be sorted in ascending order"));
     if (option > whole)
-      out.invalid(index(at, i), options[i], fmt::format("option is larger than capacity value: {}", whole.text()));
+      out.invalid(index(at, i), options[i],
+                  fmt::format("option is larger than capacity value: {}", whole.text()));
     found = found || option == standard;
   }
   if (!found)
-    out.invalid(at, policy["default"], std::string("default value is not valid according to the requestPolicy"));
+    out.invalid(at, policy["default"],
+                std::string("default value is not valid according to the requestPolicy"));
 }
 
 void check_step(Problems& out, const Value& value, const Value& range, const std::string& at) {
   const int64_t step = amount_of(range["step"]).value();
   const int64_t distance = amount_of(value).value() - amount_of(range["min"]).value();
   if (step == 0 || distance % step != 0)
-    out.invalid(at, value, fmt::format("value is not a multiple of a given step ({}) from ({})",
-                                       amount_of(range["step"]).text(), amount_of(range["min"]).text()));
+    out.invalid(at, value,
+                fmt::format("value is not a multiple of a given step ({}) from ({})",
+                            amount_of(range["step"]).text(), amount_of(range["min"]).text()));
 }
 
 void check_range(Problems& out, const Value& policy, const Quantity& whole, const std::string& at) {
@@ -103,16 +106,20 @@ void check_range(Problems& out, const Value& policy, const Quantity& whole, cons
   }
   const Quantity min = amount_of(range["min"]), standard = amount_of(policy["default"]);
   if (min > whole)
-    out.invalid(child(at, "min"), range["min"], fmt::format("min is larger than capacity value: {}", whole.text()));
+    out.invalid(child(at, "min"), range["min"],
+                fmt::format("min is larger than capacity value: {}", whole.text()));
   if (standard < min)
     out.invalid(child(at, "min"), policy["default"], fmt::format("default is less than min: {}", min.text()));
   if (!range["max"].is_null()) {
     const Quantity max = amount_of(range["max"]);
-    if (min > max) out.invalid(child(at, "max"), range["min"], fmt::format("min is larger than max: {}", max.text()));
+    if (min > max)
+      out.invalid(child(at, "max"), range["min"], fmt::format("min is larger than max: {}", max.text()));
     if (max > whole)
-      out.invalid(child(at, "max"), range["max"], fmt::format("max is larger than capacity value: {}", whole.text()));
+      out.invalid(child(at, "max"), range["max"],
+                  fmt::format("max is larger than capacity value: {}", whole.text()));
     if (standard > max)
-      out.invalid(child(at, "max"), policy["default"], fmt::format("default is more than max: {}", max.text()));
+      out.invalid(child(at, "max"), policy["default"],
+                  fmt::format("default is more than max: {}", max.text()));
   }
   if (range["step"].is_null()) return;
   const Quantity one = min + amount_of(range["step"]);
@@ -134,9 +141,11 @@ void check_capacity(Problems& out, const Value& capacity, const std::string& pat
   const bool options = !policy["validValues"].as_array().empty(), range = policy["validRange"].is_object();
   if (options && range)
     out.forbidden(at,
-                  "exactly one policy can be specified, cannot specify \"validValues\" and \"validRange\" at the same time");
+                  "exactly one policy can be specified, cannot specify \"validValues\" and \"validRange\" at "
+                  "the same time");
   else if ((options || range) && policy["default"].is_null())
-    out.required(child(at, "default"), fmt::format("required when {} is defined", options ? "validValues" : "validRange"));
+    out.required(child(at, "default"),
+                 fmt::format("required when {} is defined", options ? "validValues" : "validRange"));
   else if (options)
     check_options(out, policy, amount_of(capacity["value"]), child(at, "validValues"));
   else if (range)
@@ -144,12 +153,16 @@ void check_capacity(Problems& out, const Value& capacity, const std::string& pat
 }
 
 void check_counters(Problems& out, const Value& of, const std::string& at, const char* name_member) {
-  if (of[name_member].as_string().empty()) out.required(child(at, name_member));
-  else out.dns_label(child(at, name_member), of[name_member]);
+  if (of[name_member].as_string().empty())
+    out.required(child(at, name_member));
+  else
+    out.dns_label(child(at, name_member), of[name_member]);
   const auto& counters = of["counters"].as_object();
   const std::string path = child(at, "counters");
-  if (counters.empty()) out.required(path);
-  else if (counters.size() > kMaxCounters) out.too_many(path, counters.size(), kMaxCounters);
+  if (counters.empty())
+    out.required(path);
+  else if (counters.size() > kMaxCounters)
+    out.too_many(path, counters.size(), kMaxCounters);
   else
     for (const auto& [name, counter] : counters) out.dns_label(key(path, name), name);
 }
@@ -178,12 +191,14 @@ void check_taints(Problems& out, const Value& taints, const std::string& path) {
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string at = index(path, i);
     out.qualified_name(child(at, "key"), list[i]["key"].as_string());
-    out.invalid(child(at, "value"), list[i]["value"].as_string(), base::check_label_value(list[i]["value"].as_string()));
+    out.invalid(child(at, "value"), list[i]["value"].as_string(),
+                base::check_label_value(list[i]["value"].as_string()));
     out.one_of(child(at, "effect"), list[i]["effect"], {"NoExecute", "NoSchedule", "None"});
   }
 }
 
-// Which of nodeName, nodeSelector, allNodes and `more` are set, in their quotes; what is wrong with each is noted.
+// Which of nodeName, nodeSelector, allNodes and `more` are set, in their quotes; what is wrong with each is
+// noted.
 std::vector<std::string> places_of(Problems& out, const Value& of, const std::string& at, const char* more,
                                    const char* empty_name) {
   std::vector<std::string> set;
@@ -201,26 +216,34 @@ std::vector<std::string> places_of(Problems& out, const Value& of, const std::st
   }
   for (const char* member : {"allNodes", more}) {
     if (member == nullptr || of[member].is_null()) continue;
-    if (of[member].as_bool()) set.push_back(fmt::format("`{}`", member));
-    else out.invalid(child(at, member), of[member], std::string("must be either unset or set to true"));
+    if (of[member].as_bool())
+      set.push_back(fmt::format("`{}`", member));
+    else
+      out.invalid(child(at, member), of[member], std::string("must be either unset or set to true"));
   }
   return set;
 }
 
 void check_device_place(Problems& out, const Value& device, const std::string& at, bool per_device) {
   if (!per_device) {
-    if (device["nodeName"].is_null() && device["nodeSelector"].is_null() && device["allNodes"].is_null()) return;
-    out.invalid(at, Value(),
-                std::string("`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set "
-                            "to true in the ResourceSlice spec"));
+    if (device["nodeName"].is_null() && device["nodeSelector"].is_null() && device["allNodes"].is_null())
+      return;
+    out.invalid(
+        at, Value(),
+        std::string(
+            "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set "
+            "to true in the ResourceSlice spec"));
     return;
   }
   const auto set = places_of(out, device, at, nullptr, "must not be empty");
   const std::string one =
-      "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true "
+      "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is "
+      "set to true "
       "in the ResourceSlice spec";
-  if (set.empty()) out.required(at, one);
-  else if (set.size() > 1) out.invalid(at, "{" + base::join(set, ", ") + "}", one);
+  if (set.empty())
+    out.required(at, one);
+  else if (set.size() > 1)
+    out.invalid(at, "{" + base::join(set, ", ") + "}", one);
 }
 
 void check_device(Problems& out, const Value& device, const std::string& at, bool per_device) {
@@ -228,8 +251,9 @@ void check_device(Problems& out, const Value& device, const std::string& at, boo
   const auto& attributes = device["attributes"].as_object();
   const auto& capacity = device["capacity"].as_object();
   if (attributes.size() + capacity.size() > kMaxProperties)
-    out.invalid(at, static_cast<int64_t>(attributes.size() + capacity.size()),
-                fmt::format("the total number of attributes and capacities must not exceed {}", kMaxProperties));
+    out.invalid(
+        at, static_cast<int64_t>(attributes.size() + capacity.size()),
+        fmt::format("the total number of attributes and capacities must not exceed {}", kMaxProperties));
   for (const auto& [name, attribute] : attributes) {
     const std::string path = key(child(at, "attributes"), name);
     check_attribute_name(out, path, name, false);
@@ -241,7 +265,8 @@ void check_device(Problems& out, const Value& device, const std::string& at, boo
     check_capacity(out, amount, path, device["allowMultipleAllocations"].as_bool());
   }
   check_taints(out, device["taints"], child(at, "taints"));
-  check_counter_list(out, device["consumesCounters"], child(at, "consumesCounters"), "counterSet", kMaxConsumptions);
+  check_counter_list(out, device["consumesCounters"], child(at, "consumesCounters"), "counterSet",
+                     kMaxConsumptions);
   check_device_place(out, device, at, per_device);
   check_binding_conditions(out, device, at);
 }
@@ -303,13 +328,16 @@ void check_resource_slice(Problems& out, const Value& slice) {
   if (spec["pool"]["generation"].int_or(0) < 0)
     out.invalid("spec.pool.generation", spec["pool"]["generation"],
                 std::string("must be greater than or equal to zero"));
-  const auto set = places_of(out, spec, "spec", "perDeviceNodeSelection", "must be either unset or set to a non-empty string");
+  const auto set = places_of(out, spec, "spec", "perDeviceNodeSelection",
+                             "must be either unset or set to a non-empty string");
   const Value& terms = spec["nodeSelector"]["nodeSelectorTerms"];
   if (spec["nodeSelector"].is_object() && terms.as_array().size() != 1)
-    out.invalid("spec.nodeSelector.nodeSelectorTerms", terms, std::string("must have exactly one node selector term"));
+    out.invalid("spec.nodeSelector.nodeSelectorTerms", terms,
+                std::string("must have exactly one node selector term"));
   const std::string one =
       "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
-  if (set.empty()) out.required("spec", one);
+  if (set.empty())
+    out.required("spec", one);
   else if (set.size() > 1)
     out.invalid("spec", "{" + base::join(set, ", ") + "}", one + ", but multiple fields are set");
   if (!spec["sharedCounters"].as_array().empty() && !spec["devices"].as_array().empty())

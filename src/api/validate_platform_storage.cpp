@@ -51,7 +51,8 @@ void check_topology_term(Problems& out, const Value& term, const std::string& pa
     std::set<std::string, std::less<>> seen;
     if (values.empty()) out.forbidden(child(at, "values"), "must specify as least one topology value");
     for (size_t j = 0; j < values.size(); ++j)
-      if (!seen.emplace(values[j].as_string()).second) out.duplicate(index(child(at, "values"), j), values[j]);
+      if (!seen.emplace(values[j].as_string()).second)
+        out.duplicate(index(child(at, "values"), j), values[j]);
     out.qualified_name(child(at, "key"), expressions[i]["key"].as_string());
     if (!keys.emplace(expressions[i]["key"].as_string()).second)
       out.duplicate(child(at, "key"), expressions[i]["key"]);
@@ -79,11 +80,14 @@ void check_attachment_source(Problems& out, const Value& source) {
   const bool inline_volume = source["inlineVolumeSpec"].is_object();
   const Value& name = source["persistentVolumeName"];
   const std::string one = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
-  if (!inline_volume && !name.is_string()) out.required(at, one);
-  else if (inline_volume && name.is_string()) out.forbidden(at, one);
+  if (!inline_volume && !name.is_string())
+    out.required(at, one);
+  else if (inline_volume && name.is_string())
+    out.forbidden(at, one);
   else if (name.is_string() && name.as_string().empty())
     out.required(child(at, "persistentVolumeName"), "must specify non empty persistentVolumeName");
-  else if (name.is_string()) out.dns_subdomain(child(at, "persistentVolumeName"), name);
+  else if (name.is_string())
+    out.dns_subdomain(child(at, "persistentVolumeName"), name);
 }
 
 void check_token_requests(Problems& out, const Value& requests) {
@@ -98,14 +102,16 @@ void check_token_requests(Problems& out, const Value& requests) {
     const Value& seconds = list[i]["expirationSeconds"];
     if (seconds.is_null()) continue;
     if (seconds.int_or(0) < 600)
-      out.invalid(child(at, "expirationSeconds"), seconds, std::string("may not specify a duration less than 10 minutes"));
+      out.invalid(child(at, "expirationSeconds"), seconds,
+                  std::string("may not specify a duration less than 10 minutes"));
     if (seconds.int_or(0) > int64_t{1} << 32)
       out.invalid(child(at, "expirationSeconds"), seconds,
                   std::string("may not specify a duration larger than 2^32 seconds"));
   }
 }
 
-void check_csi_node_driver(Problems& out, const Value& driver, const std::string& at, std::set<std::string>& names) {
+void check_csi_node_driver(Problems& out, const Value& driver, const std::string& at,
+                           std::set<std::string>& names) {
   check_driver_name(out, child(at, "name"), driver["name"]);
   std::string_view id = driver["nodeID"].as_string();
   if (id.empty()) out.required(child(at, "nodeID"));
@@ -133,8 +139,10 @@ void check_storage_class(Problems& out, const Value& object) {
   check_plugin_name(out, "provisioner", object["provisioner"]);
   check_parameters(out, object["parameters"], true);
   out.one_of("reclaimPolicy", object["reclaimPolicy"], {"Delete", "Retain"}, false);
-  if (object["volumeBindingMode"].is_null()) out.required("volumeBindingMode");
-  else if (auto mode = object["volumeBindingMode"].as_string(); mode != "Immediate" && mode != "WaitForFirstConsumer")
+  if (object["volumeBindingMode"].is_null())
+    out.required("volumeBindingMode");
+  else if (auto mode = object["volumeBindingMode"].as_string();
+           mode != "Immediate" && mode != "WaitForFirstConsumer")
     out.unsupported("volumeBindingMode", mode, {"Immediate", "WaitForFirstConsumer"});
   const auto& topologies = object["allowedTopologies"].as_array();
   for (size_t i = 0; i < topologies.size(); ++i) {
@@ -147,9 +155,11 @@ void check_storage_class(Problems& out, const Value& object) {
 
 void check_storage_class_update(Problems& out, const Value& fresh, const Value& old) {
   const auto parameters_of = [](const Value& object) { return object["parameters"].as_object(); };
-  if (!(parameters_of(fresh) == parameters_of(old))) out.forbidden("parameters", "updates to parameters are forbidden.");
+  if (!(parameters_of(fresh) == parameters_of(old)))
+    out.forbidden("parameters", "updates to parameters are forbidden.");
   for (const char* member : {"provisioner", "reclaimPolicy"})
-    if (fresh[member] != old[member]) out.forbidden(member, fmt::format("updates to {} are forbidden.", member));
+    if (fresh[member] != old[member])
+      out.forbidden(member, fmt::format("updates to {} are forbidden.", member));
   out.immutable("volumeBindingMode", fresh["volumeBindingMode"], old["volumeBindingMode"]);
 }
 
@@ -189,7 +199,8 @@ void check_csi_driver(Problems& out, const Value& driver) {
 
 void check_csi_driver_update(Problems& out, const Value& fresh, const Value& old) {
   out.immutable("spec.attachedRequired", fresh["spec"]["attachRequired"], old["spec"]["attachRequired"]);
-  out.immutable("spec.volumeLifecycleModes", fresh["spec"]["volumeLifecycleModes"], old["spec"]["volumeLifecycleModes"]);
+  out.immutable("spec.volumeLifecycleModes", fresh["spec"]["volumeLifecycleModes"],
+                old["spec"]["volumeLifecycleModes"]);
 }
 
 void check_csi_node(Problems& out, const Value& node) {
@@ -215,7 +226,8 @@ void check_storage_capacity(Problems& out, const Value& object) {
 }
 
 void check_storage_capacity_update(Problems& out, const Value& fresh, const Value& old) {
-  for (const char* member : {"nodeTopology", "storageClassName"}) out.immutable(member, fresh[member], old[member]);
+  for (const char* member : {"nodeTopology", "storageClassName"})
+    out.immutable(member, fresh[member], old[member]);
 }
 
 void check_volume_attributes_class(Problems& out, const Value& object) {
@@ -225,7 +237,8 @@ void check_volume_attributes_class(Problems& out, const Value& object) {
 
 void check_volume_attributes_class_update(Problems& out, const Value& fresh, const Value& old) {
   for (const char* member : {"driverName", "parameters"})
-    if (fresh[member] != old[member]) out.forbidden(member, fmt::format("updates to {} are forbidden.", member));
+    if (fresh[member] != old[member])
+      out.forbidden(member, fmt::format("updates to {} are forbidden.", member));
 }
 
 }  // namespace api::rules
