@@ -3,6 +3,7 @@
 #include "api/strategic.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
+#include "cli/apply_server.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "cli/targets.hpp"
@@ -97,6 +98,27 @@ int apply_existing(const Applying& apply, const ApiResource& resource, const std
   return apply.show(resource, *changed, "configured");
 }
 
+int apply_by_server(const Applying& apply, const ApiResource& resource, const std::string& ns,
+                    const Value& manifest) {
+  Value object = manifest;
+  if (!ns.empty()) object.make({"metadata", "namespace"}) = ns;
+  auto applied =
+      apply_on_server(apply.session, resource, ns, object, apply.query, apply.dry_run == DryRun::server);
+  if (applied) return apply.show(resource, *applied, "serverside-applied");
+  auto error = applied.error();
+  if (error.reason == base::Reason::conflict && error.details && !error.details->causes.empty() &&
+      error.details->causes[0].reason == "FieldManagerConflict") {
+    error.reason = base::Reason::unknown;
+    error.details = nullptr;  // as kubectl has it: "error: ...", without a server
+    error.message +=
+        "\nOthers own these fields. Either\n"
+        "* take the fields over: run the command again with --force-conflicts, or\n"
+        "* leave them to their owners: take them out of your manifest, or\n"
+        "* share them: write the values that they have now.";
+  }
+  return print_error(error);
+}
+
 int apply_one(const Applying& apply, const Manifest& manifest) {
   if (int failed = check_typed(manifest)) return failed;
   auto resource =
@@ -122,6 +144,7 @@ int apply_one(const Applying& apply, const Manifest& manifest) {
                                        identity(*resource, *ns, ""), manifest.source)
                          : fmt::format("from {}: cannot use generate name with apply", generate),
         nullptr});
+  if (apply.args.on("server-side")) return apply_by_server(apply, *resource, *ns, manifest.object);
   Value object = with_last_applied(manifest.object, *ns);
   auto current = apply.session.call("GET", Session::path_of(*resource, *ns, name));
   if (current) return apply_existing(apply, *resource, *ns, object, *current, manifest.source);
@@ -129,20 +152,34 @@ int apply_one(const Applying& apply, const Manifest& manifest) {
   return apply_new(apply, *resource, *ns, object, manifest.source);
 }
 
+base::Result<void> check_server_side(const Args& args) {
+  auto wrong = [](std::string what) { return base::fail(base::Reason::unknown, std::move(what)); };
+  if (!args.on("server-side")) {
+    if (args.on("force-conflicts")) return wrong("--force-conflicts only works with --server-side");
+    return {};
+  }
+  auto dry_run = parse_dry_run(args);
+  if (dry_run && *dry_run == DryRun::client)
+    return wrong("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+  return {};
+}
+
 int run_apply(Context& context) {
   if (!context.args.operands.empty())
     return usage_error("apply", fmt::format("Unexpected args: [{}]", base::join(context.args.operands, " ")));
   auto session = context.session();
   if (!session) return print_error(session.error());
-  if (context.args.on("server-side"))
-    return print_error(base::Error{
-        base::Reason::unknown, "apply --server-side is not supported yet: use apply without it", nullptr});
+  const bool by_server = context.args.on("server-side");
+  if (auto wrong = check_server_side(context.args); !wrong) return print_error(wrong.error());
   auto manifests = read_manifests(context.args.all("filename"), context.args.on("recursive"), "apply");
   if (!manifests) return print_error(manifests.error());
   auto dry_run = parse_dry_run(context.args);
   if (!dry_run) return print_error(dry_run.error());
-  auto query = write_query(context.args, "kubectl-client-side-apply", true);
+  std::string manager = context.args.get("field-manager");
+  if (manager.empty()) manager = by_server ? "kubectl" : "kubectl-client-side-apply";
+  auto query = write_query(context.args, manager, true);
   if (!query) return print_error(query.error());
+  if (by_server) query->add("force", context.args.on("force-conflicts") ? "true" : "false");
   base::Array collected;
   Applying apply{**session, context.args, *dry_run, *query, &collected};
   int code = 0;
@@ -168,14 +205,17 @@ int run_apply(Context& context) {
 Command apply_command() {
   return {.name = "apply",
           .aliases = {},
-          .usage = "apply -f FILE [--dry-run=client|server]",
+          .usage = "apply -f FILE [--server-side [--force-conflicts]] [--dry-run=client|server]",
           .summary = "Create objects from files, or change them to what the files say",
           .flags = {kFilenameFlag,
                     kRecursiveFlag,
                     kDryRunFlag,
                     kOutputFlag,
                     kValidateFlag,
-                    {"server-side", Flag::Type::boolean, "Not supported yet"}},
+                    {"server-side", Flag::Type::boolean,
+                     "The server merges, field by field, and keeps who owns which"},
+                    {"force-conflicts", Flag::Type::boolean, "Take fields over that others own"},
+                    {"field-manager", Flag::Type::string, "The name under which the fields are owned"}},
           .run = run_apply};
 }
 

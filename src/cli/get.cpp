@@ -291,6 +291,7 @@ int run_get(Context& context) {
   if (args.given("raw")) return get_raw(**session, args.get("raw"));
   auto format = parse_output(args.get("output"));
   if (!format) return print_error(format.error());
+  format->managed_fields = args.on("show-managed-fields");
   if (args.on("show-labels") && format->needs_objects())
     return print_error(base::Error{
         base::Reason::unknown,
@@ -356,6 +357,7 @@ Command get_command() {
                     {"watch-only", Type::boolean, "Only changes, no listing first"},
                     {"no-headers", Type::boolean, "No header line"},
                     {"show-labels", Type::boolean, "All labels as the last column"},
+                    {"show-managed-fields", Type::boolean, "Who owns which fields, in yaml and json"},
                     {"show-kind", Type::boolean, "The type in front of each name"},
                     {"label-columns", Type::list, "These labels as columns", 'L'},
                     {"sort-by", Type::string, "Sort by this field: .metadata.name"},

@@ -132,6 +132,18 @@ std::string object_name(const Value& object) {
   return fmt::format("{}{}/{}\n", kind, group, object.at({"metadata", "name"}).as_string());
 }
 
+// Who owns which fields is long, and seldom what one looks for.
+Value without_managed_fields(const Value& object) {
+  Value out = object;
+  auto drop = [](Value& one) {
+    if (one["metadata"]["managedFields"].is_array()) one.make({"metadata"}).object().erase("managedFields");
+  };
+  drop(out);
+  if (out["items"].is_array())
+    for (auto& item : out.make({"items"}).array()) drop(item);
+  return out;
+}
+
 }  // namespace
 
 std::string TextTable::text() const { return layout(rows_, nullptr); }
@@ -174,9 +186,9 @@ base::Result<OutputFormat> parse_output(const std::string& text) {
 base::Result<std::string> format_object(const OutputFormat& format, const Value& object) {
   switch (format.kind) {
     case OutputFormat::Kind::yaml:
-      return base::write_yaml(object);
+      return base::write_yaml(format.managed_fields ? object : without_managed_fields(object));
     case OutputFormat::Kind::json:
-      return base::write_json_pretty(object) + "\n";
+      return base::write_json_pretty(format.managed_fields ? object : without_managed_fields(object)) + "\n";
     case OutputFormat::Kind::jsonpath:
       return base::evaluate_jsonpath(format.text, object);
     case OutputFormat::Kind::custom_columns:

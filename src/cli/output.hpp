@@ -18,6 +18,7 @@ struct OutputFormat {
   enum class Kind { table, wide, yaml, json, name, jsonpath, custom_columns } kind = Kind::table;
   std::string text;     // of jsonpath, custom_columns
   bool headers = true;  // of custom_columns
+  bool managed_fields = false;  // yaml and json show metadata.managedFields
   bool needs_objects() const { return kind != Kind::table && kind != Kind::wide; }
 };
 
