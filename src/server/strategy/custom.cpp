@@ -130,6 +130,12 @@ class DefinitionStrategy final : public Strategy {
   void prepare_create(WriteContext& context, base::Value& object) const override {
     Strategy::prepare_create(context, object);
     add_finalizer(object);
+    note_storage_version(object);
+  }
+  // Before validation, which wants the storage version among the stored ones.
+  void prepare_update(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
+    Strategy::prepare_update(context, fresh, old);
+    note_storage_version(fresh);
   }
   // Upstream's naming and establishing controllers, at once: a client may use the kind when it has the answer.
   base::Result<void> admit_create(WriteContext& context, base::Value& object) const override {
