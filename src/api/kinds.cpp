@@ -29,11 +29,23 @@ KindPtr Registry::find_kind(std::string_view api_version, std::string_view name)
 }
 
 base::Result<Registry> load_builtin_kinds() {
-  TRY(base::Value all, base::parse_json(builtin_schemas()));
+  std::string_view text = builtin_schemas();
+  const auto next = [&text] {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    return base::parse_json(line);
+  };
   TypeTable types;
-  CHECK_OK(types.add(all["types"]));
+  TRY(const base::Value names, next());
+  for (const base::Value& name : names.as_array()) CHECK_OK(types.declare(name.as_string()));
+  for (const base::Value& name : names.as_array()) {
+    TRY(const base::Value type, next());
+    CHECK_OK(types.define(name.as_string(), type));
+  }
+  types.resolve();
   Registry registry;
-  for (const base::Value& definition : all["kinds"].as_array()) {
+  while (!text.empty()) {
+    TRY(const base::Value definition, next());
     TRY(Kind kind, read_kind(definition, types));
     registry.add(std::make_shared<const Kind>(std::move(kind)));
   }

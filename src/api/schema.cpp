@@ -93,22 +93,31 @@ SchemaPtr TypeTable::find(std::string_view name) const {
 }
 
 Result<void> TypeTable::add(const Value& types) {
-  for (const auto& [name, from] : types.as_object()) {
-    if (!types_.try_emplace(name, std::make_shared<Schema>()).second) {
-      return base::fail(Reason::already_exists, fmt::format("two schema types are named {}", name));
-    }
-  }
-  for (const auto& [name, from] : types.as_object()) {
-    Schema& schema = *types_.find(name)->second;
-    schema.name = name;
-    schema.openapi_key = from["openapi"].as_string();
-    if (auto filled = fill(schema, from); !filled)
-      return std::unexpected(std::move(filled).error().wrap(name));
-  }
-  // A type that was copied may have been filled only after that.
+  for (const auto& [name, from] : types.as_object()) CHECK_OK(declare(name));
+  for (const auto& [name, from] : types.as_object()) CHECK_OK(define(name, from));
+  resolve();
+  return {};
+}
+
+Result<void> TypeTable::declare(std::string_view name) {
+  if (types_.try_emplace(std::string(name), std::make_shared<Schema>()).second) return {};
+  return base::fail(Reason::already_exists, fmt::format("two schema types are named {}", name));
+}
+
+Result<void> TypeTable::define(std::string_view name, const Value& from) {
+  const auto found = types_.find(name);
+  if (found == types_.end()) return base::fail(Reason::not_found, fmt::format("no schema type is named {}", name));
+  Schema& schema = *found->second;
+  schema.name = name;
+  schema.openapi_key = from["openapi"].as_string();
+  if (auto filled = fill(schema, from); !filled) return std::unexpected(std::move(filled).error().wrap(name));
+  return {};
+}
+
+// A type that was copied may have been filled only after that.
+void TypeTable::resolve() {
   for (const Override& one : overrides_) one.apply();
   overrides_.clear();
-  return {};
 }
 
 void TypeTable::Override::apply() const {

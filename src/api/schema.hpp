@@ -21,6 +21,10 @@ class TypeTable {
   TypeTable();
   // `types`: an object of name -> schema. Fails on an unknown $ref or a member that no schema has.
   base::Result<void> add(const base::Value& types);
+  // The same in steps: all names, then each type, then resolve().
+  base::Result<void> declare(std::string_view name);
+  base::Result<void> define(std::string_view name, const base::Value& schema);
+  void resolve();
   // Null when there is none.
   SchemaPtr find(std::string_view name) const;
   // Reads one schema; its $refs are looked up here. Equal plain scalars share one Schema.
@@ -49,7 +53,8 @@ class TypeTable {
 // `definition`: one file of schema/, without its types.
 base::Result<Kind> read_kind(const base::Value& definition, TypeTable& types);
 
-// The text of all built-in schemas, as the generator left it: {"types": {...}, "kinds": [...]}.
+// The text of all built-in schemas, as the generator left it, in lines of JSON: the names of the types, each type, each
+// kind.
 std::string_view builtin_schemas();
 
 }  // namespace api
