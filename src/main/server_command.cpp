@@ -7,11 +7,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <thread>
 
 #include "api/kinds.hpp"
-#include "base/log.hpp"
+#include "base/log_format.hpp"
 #include "client/client.hpp"
 #include "main/controllers.hpp"
 #include "main/node_network.hpp"
@@ -33,6 +34,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kGitVersion = "v1.36.0+sampan-" SAMPAN_VERSION;
 constexpr auto kReadyLimit = 30s;
+constexpr auto kDrainLimit = 5s;
 
 void report(int fd, std::string text) {
   if (fd < 0) return;
@@ -65,6 +67,22 @@ std::string component_of(const std::string& user) {
   return user.starts_with("system:") ? user.substr(std::string_view("system:").size()) : user;
 }
 
+base::Result<server::AuditConfig> audit_config(const ServerOptions& options) {
+  server::AuditConfig config;
+  config.path = options.audit_log_path;
+  config.max_size = static_cast<int64_t>(options.audit_log_maxsize) << 20;
+  config.max_backups = options.audit_log_maxbackup;
+  if (options.audit_policy_file.empty()) return config;
+  if (config.path.empty()) {
+    return base::fail(base::Reason::bad_request, "--audit-policy-file without --audit-log-path: nothing would be written");
+  }
+  TRY(auto text, sys::read_file(options.audit_policy_file));
+  auto policy = server::AuditPolicy::parse(text);
+  if (!policy) return std::unexpected(std::move(policy).error().wrap(options.audit_policy_file));
+  config.policy = std::move(*policy);
+  return config;
+}
+
 // Everything that runs, in the order in which it starts; stopped in the reverse order.
 class Cluster {
  public:
@@ -74,6 +92,7 @@ class Cluster {
   void stop();
 
  private:
+  void drain();
   base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
     return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
@@ -89,6 +108,7 @@ class Cluster {
   std::unique_ptr<server::ApiServer> api_;
   std::unique_ptr<net::Server> http_;
   std::vector<std::unique_ptr<controllers::Controller>> controllers_;
+  std::atomic<bool> controllers_started_{false};
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<node::Agent> agent_;
   std::unique_ptr<proxy::Proxy> proxy_;
@@ -104,6 +124,10 @@ base::Result<void> Cluster::make_api(const std::string& address) {
   config.advertise_address = address;
   config.advertise_port = options_.port;
   config.git_version = kGitVersion;
+  config.limits = {.reading = options_.max_requests_inflight,
+                   .mutating = options_.max_mutating_requests_inflight,
+                   .timeout = std::chrono::seconds(options_.request_timeout_seconds)};
+  TRY(config.audit, audit_config(options_));
   auto nodes = [this](const std::string& node, net::Request request, std::shared_ptr<net::Responder> responder) {
     if (agent_ && node == paths_.netns_name) return agent_->handler()(std::move(request), std::move(responder));
     net::Response response{.status = 502, .headers = {{"Content-Type", "text/plain"}}, .body = {}};
@@ -111,6 +135,13 @@ base::Result<void> Cluster::make_api(const std::string& address) {
     responder->send(std::move(response));
   };
   TRY(api_, server::ApiServer::make(config, registry_, *store_, clock_, nodes));
+
+  api_->health().add({.name = "poststarthook/start-controllers",
+                      .check = [this]() -> base::Result<void> {
+                        if (controllers_started_) return {};
+                        return base::fail(base::Reason::service_unavailable, "the controllers have not started");
+                      },
+                      .live = false});
 
   TRY(auto pki, open_pki(paths_.state_dir + "/pki", {"127.0.0.1", address, first_address(options_.service_cidr)},
                          {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -137,6 +168,7 @@ base::Result<void> Cluster::start() {
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
   controllers_ = make_controllers(as, clock_, address, options_.port, std::chrono::minutes(options_.event_ttl_minutes));
   for (auto& controller : controllers_) controller->start();
+  controllers_started_ = true;
   scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);
   scheduler_->start();
 
@@ -172,7 +204,19 @@ base::Result<void> Cluster::wait_node_ready() {
   return base::fail(base::Reason::timeout, "the node did not become Ready: " + last);
 }
 
+// Load balancers see that it is no longer ready, new clients are turned away, and what is under way is answered.
+void Cluster::drain() {
+  if (!api_ || !http_) return;
+  api_->health().begin_shutdown();
+  if (options_.shutdown_delay_seconds > 0) std::this_thread::sleep_for(std::chrono::seconds(options_.shutdown_delay_seconds));
+  http_->stop_accepting();
+  auto end = clock_.steady_now() + kDrainLimit;
+  auto& metrics = api_->metrics();
+  while (metrics.reading.load() + metrics.mutating.load() > 0 && clock_.steady_now() < end) std::this_thread::sleep_for(1ms);
+}
+
 void Cluster::stop() {
+  drain();
   if (http_) http_->stop();
   if (agent_) agent_->stop();
   if (proxy_) proxy_->stop();
@@ -186,6 +230,7 @@ void Cluster::stop() {
 }  // namespace
 
 int run_server(const ServerOptions& options) {
+  base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
   // Blocked before any thread is made, so that only the signalfd below sees them.
   sigset_t signals;
   sigemptyset(&signals);

@@ -20,6 +20,16 @@ struct ServerOptions {
   // History for watches: at least so many changes, and all of the last minutes.
   int watch_history_minutes = 5;
   int watch_history_revisions = 10'000;
+  // Limits of the API; 0: none.
+  int max_requests_inflight = 400;
+  int max_mutating_requests_inflight = 200;
+  int request_timeout_seconds = 60;
+  int shutdown_delay_seconds = 0;  // between "not ready" and the end of new connections
+  std::string audit_log_path;      // "": no audit log; "-": standard output
+  std::string audit_policy_file;
+  int audit_log_maxsize = 100;     // MiB
+  int audit_log_maxbackup = 10;
+  std::string log_format = "text";
 };
 
 int run_server(const ServerOptions& options);

@@ -90,13 +90,14 @@ base::Result<void> wait_ready(int pipe, const ClusterPaths& paths) {
                     "the server ended at once; the end of " + paths.log_file + ":\n" + last_lines(paths.log_file, 5));
 }
 
-base::Result<void> start_server(const ClusterPaths& paths, const sys::Fd& listener) {
+base::Result<void> start_server(const ClusterPaths& paths, const sys::Fd& listener, const std::vector<std::string>& flags) {
   TRY(auto log, sys::open_file(paths.log_file, O_WRONLY | O_CREAT | O_APPEND, 0600));
   TRY(auto pipe, sys::make_pipe());
   TRY(auto netns, sys::open_netns(paths.netns_path));
   sys::Spawn child;
   child.argv = {"/proc/self/exe", "server", "--name", paths.name, "--listen-fd", std::to_string(listener.get()),
                 "--ready-fd", std::to_string(pipe.write.get())};
+  child.argv.insert(child.argv.end(), flags.begin(), flags.end());
   child.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"};
   child.cwd = "/";
   child.stdout_fd = child.stderr_fd = log.get();
@@ -174,7 +175,7 @@ base::Result<void> bring_up(const UpOptions& options) {
   TRY(auto listener, listen_on_host(settings, options.api_port != 0));
   CHECK_OK(write_settings(paths, settings));
   CHECK_OK(make_node_network(paths, settings));
-  CHECK_OK(start_server(paths, listener));
+  CHECK_OK(start_server(paths, listener, options.server_flags));
   TRY(std::string kubeconfig, write_kubeconfigs(paths, settings.api_port, options.kubeconfig));
   auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
   fmt::print("Cluster \"{}\" is ready after {} ms at https://127.0.0.1:{} (kubectl context {} in {})\n", paths.name,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace main_ {
 
@@ -11,6 +12,7 @@ struct UpOptions {
   bool isolated = false;
   std::string kubeconfig;  // write there instead of merging into the user's
   int api_port = 0;        // on the host's loopback; 0: 6443 when free, else any
+  std::vector<std::string> server_flags;  // further ones of `sampan server`
 };
 int up(const UpOptions& options);
 

@@ -93,10 +93,10 @@ bool accept_some(ServerLoop& loop, Listener& listener) {
 
 asio::awaitable<void> accept_loop(ServerLoop* loop, std::shared_ptr<Listener> listener) {
   boost::system::error_code error;
-  while (!loop->stopping) {
+  while (!loop->stopping && listener->socket.is_open()) {
     co_await listener->socket.async_wait(asio::posix::stream_descriptor::wait_read,
                                          asio::redirect_error(asio::use_awaitable, error));
-    if (loop->stopping) co_return;
+    if (loop->stopping || !listener->socket.is_open()) co_return;
     if (accept_some(*loop, *listener)) continue;
     listener->timer.expires_after(kAcceptPause);
     co_await listener->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -133,6 +133,11 @@ class HttpServer final : public Server {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
+  void stop_accepting() override {
+    if (stopped_ || !thread_.joinable()) return;
+    asio::post(loop_.context, [this] { close_listeners(); });
+  }
+
   void stop() override {
     if (stopped_) return;
     stopped_ = true;
@@ -145,13 +150,18 @@ class HttpServer final : public Server {
   }
 
  private:
-  void end_all() {
-    loop_.stopping = true;
+  void close_listeners() {
     for (const auto& listener : listeners_) {
       boost::system::error_code ignored;
       listener->socket.close(ignored);
       listener->timer.cancel();
     }
+    listeners_.clear();
+  }
+
+  void end_all() {
+    loop_.stopping = true;
+    close_listeners();
     loop_.close_all();
     work_.reset();
   }

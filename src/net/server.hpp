@@ -32,6 +32,8 @@ class Server {
   virtual void add_listener(int fd) = 0;
   // Serves on a thread of its own until stop().
   virtual void start() = 0;
+  // New connections are refused; those that are open go on. Returns at once.
+  virtual void stop_accepting() = 0;
   // Stops accepting, ends every connection, joins the thread.
   virtual void stop() = 0;
 };

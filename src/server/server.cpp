@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <future>
+#include <set>
 
 #include "api/status.hpp"
 #include "base/log.hpp"
@@ -13,6 +14,7 @@
 #include "server/core.hpp"
 #include "server/definitions.hpp"
 #include "server/discovery.hpp"
+#include "server/inflight_traits.hpp"
 #include "server/watch.hpp"
 
 namespace server {
@@ -25,22 +27,6 @@ constexpr std::string_view kEndpointsWarning =
 base::Error no_such_resource() {
   return {base::Reason::not_found, "the server could not find the requested resource",
           std::make_shared<base::ErrorDetails>()};
-}
-
-// The verb of the API that the request stands for; "" when the method means nothing here.
-std::string verb_of(const Exchange& exchange) {
-  const auto& method = exchange.request.method;
-  const auto& route = exchange.route;
-  bool watch = route.watch || query_flag(exchange.request.query, "watch");
-  if (method == "GET" || method == "HEAD") {
-    if (route.name.empty()) return watch ? "watch" : "list";
-    return watch && route.subresource.empty() ? "watch" : "get";
-  }
-  if (method == "POST") return "create";
-  if (method == "PUT") return "update";
-  if (method == "PATCH") return "patch";
-  if (method == "DELETE") return route.name.empty() ? "deletecollection" : "delete";
-  return "";
 }
 
 bool has(const std::vector<std::string>& list, std::string_view text) {
@@ -62,17 +48,22 @@ std::string allowed_methods(const std::vector<std::string>& verbs, bool named) {
 
 class Server final : public ApiServer {
  public:
-  explicit Server(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+  Server(std::unique_ptr<Core> core, std::shared_ptr<Metrics> metrics, std::shared_ptr<AuditLog> audit);
   ~Server() override;
 
   net::Handler handler() override {
     return [this](net::Request request, std::shared_ptr<net::Responder> responder) {
-      serve(std::make_shared<Exchange>(std::move(request), std::move(responder)));
+      auto inflight = inflight_.begin(request, std::move(responder));
+      serve(std::make_shared<Exchange>(std::move(request), inflight), inflight);
     };
   }
+  Health& health() override { return health_; }
+  Metrics& metrics() override { return *metrics_; }
 
  private:
-  void serve(const ExchangePtr& exchange);
+  void serve(const ExchangePtr& exchange, const InflightPtr& inflight);
+  // Who asks and for what; false when it has been answered already.
+  bool admit(const ExchangePtr& exchange, const InflightPtr& inflight, std::chrono::nanoseconds& timeout);
   void dispatch(const ExchangePtr& exchange);
   void dispatch_resource(const ExchangePtr& exchange);
   void dispatch_main(const ExchangePtr& exchange, const Resource& resource, const std::string& verb);
@@ -82,14 +73,36 @@ class Server final : public ApiServer {
   void refuse_verb(const ExchangePtr& exchange, const Resource& resource, const std::string& verb,
                    const std::vector<std::string>& verbs);
 
+  void serve_metrics(const ExchangePtr& exchange);
+  void append_objects(std::string& page);
+
   std::unique_ptr<Core> core_;
+  std::shared_ptr<Metrics> metrics_;
+  Health health_;
+  Inflight inflight_;
+  struct Counted {
+    std::string text;
+    std::chrono::steady_clock::time_point at{};
+  };
+  base::Guarded<Counted> objects_;
 };
 
+Server::Server(std::unique_ptr<Core> core, std::shared_ptr<Metrics> metrics, std::shared_ptr<AuditLog> audit)
+    : core_(std::move(core)),
+      metrics_(std::move(metrics)),
+      inflight_(core_->config.limits, metrics_, std::move(audit), core_->clock) {
+  health_.add({.name = "store", .check = [this] { return core_->store.healthy(); }});
+  metrics_->add_source([this](std::string& page) { append_objects(page); });
+}
+
 // The root of every request: whatever goes wrong below ends here, not the server.
-void Server::serve(const ExchangePtr& exchange) {
+void Server::serve(const ExchangePtr& exchange, const InflightPtr& inflight) {
   exchange->builtin = &core_->builtin;
   try {
+    std::chrono::nanoseconds timeout{};
+    if (!admit(exchange, inflight, timeout)) return;
     dispatch(exchange);
+    inflight_.limit_time(inflight, timeout);
   } catch (const std::exception& e) {
     base::log_error("server", "{} {} failed unexpectedly: {}", exchange->request.method,
                     exchange->request.path, e.what());
@@ -98,18 +111,48 @@ void Server::serve(const ExchangePtr& exchange) {
   }
 }
 
-void Server::dispatch(const ExchangePtr& exchange) {
+// Paths that anybody may ask for. Single checks are not among them: what they answer names what is wrong.
+bool is_open(const Route& route) {
+  if (route.type == Route::Type::version) return true;
+  return route.type == Route::Type::health && route.check.find('/') == std::string::npos;
+}
+
+bool Server::admit(const ExchangePtr& exchange, const InflightPtr& inflight, std::chrono::nanoseconds& timeout) {
   exchange->route = parse_route(exchange->request.path);
   const auto& route = exchange->route;
-  bool open = route.type == Route::Type::health || route.type == Route::Type::version;
   auto user = authenticate(exchange->request.peer);
-  if (!user && !open) return exchange->fail({base::Reason::unauthorized, "Unauthorized", {}});
-  if (user) {
-    exchange->user = std::move(*user);
-    auto own = refuse_impersonation(exchange->user, exchange->request.headers);
-    if (!own) return exchange->fail(own.error());
+  if (user) exchange->user = std::move(*user);
+  // Of who may ask nothing, nothing is looked up.
+  if (user && route.type == Route::Type::resource) {
+    exchange->resource = core_->find(route.group, route.version, route.resource);
   }
+  inflight->describe(make_traits(*exchange, inflight_.audits()), exchange->request);
+  if (!user && !is_open(route)) {
+    inflight->forbid();
+    exchange->fail({base::Reason::unauthorized, "Unauthorized", {}});
+    return false;
+  }
+  if (!inflight->admit()) return false;
+  if (user) {
+    auto own = refuse_impersonation(exchange->user, exchange->request.headers);
+    if (!own) {
+      inflight->forbid();
+      exchange->fail(own.error());
+      return false;
+    }
+  }
+  if (inflight->long_running()) return true;
+  auto wanted = inflight_.timeout_of(exchange->request);
+  if (!wanted) {
+    exchange->fail(wanted.error());
+    return false;
+  }
+  timeout = *wanted;
+  return true;
+}
 
+void Server::dispatch(const ExchangePtr& exchange) {
+  const auto& route = exchange->route;
   const auto& method = exchange->request.method;
   if (route.type == Route::Type::resource) return dispatch_resource(exchange);
   if (route.type != Route::Type::unknown && method != "GET" && method != "HEAD") {
@@ -118,7 +161,7 @@ void Server::dispatch(const ExchangePtr& exchange) {
                            {}});
   }
   auto allowed = authorize(exchange->user, {.verb = "get", .path = exchange->request.path});
-  if (!allowed && !open) return exchange->fail(allowed.error());
+  if (!allowed && !is_open(route)) return exchange->fail(allowed.error());
   auto& documents = *core_->documents;
   switch (route.type) {
     case Route::Type::health:
@@ -143,22 +186,48 @@ void Server::dispatch(const ExchangePtr& exchange) {
     case Route::Type::unknown:
       break;
   }
+  if (exchange->request.path == "/metrics") return serve_metrics(exchange);
   if (route.under_api) return exchange->fail(no_such_resource());
   exchange->not_found_plain();
 }
 
-void Server::serve_health(const ExchangePtr& exchange) {
-  auto pieces = base::split(exchange->route.check, '/');
-  const std::vector<std::string> kChecks = {"ping", "log", "store"};
-  bool single = pieces.size() == 2;
-  if (pieces.size() > 2 || (single && !has(kChecks, pieces[1]))) return exchange->not_found_plain();
-  std::string text = "ok";
-  if (!single && exchange->request.query.has("verbose")) {
-    text.clear();
-    for (const auto& check : kChecks) text += fmt::format("[+]{} ok\n", check);
-    text += pieces[0] + " check passed\n";
+void Server::serve_metrics(const ExchangePtr& exchange) {
+  exchange->send(200, "text/plain; version=0.0.4; charset=utf-8", {net::make_chunk(metrics_->page())});
+}
+
+// How many objects there are of each kind. Counting looks at all of them: at most once a minute.
+void Server::append_objects(std::string& page) {
+  constexpr std::chrono::seconds kFresh{60};
+  auto counted = objects_.lock();
+  auto now = core_->clock.steady_now();
+  if (counted->text.empty() || now - counted->at >= kFresh) {
+    std::string by_name, by_group;
+    auto catalog = core_->catalog();
+    std::set<std::string> seen;
+    for (const auto& kind : catalog->registry().all()) {
+      auto resource = catalog->find(kind->group, kind->version, kind->plural);
+      if (!resource || !resource->kind->stored || resource->is_view() || !seen.insert(resource->prefix).second) continue;
+      auto count = static_cast<double>(core_->store.list(resource->prefix).entries.size());
+      std::string name, group;
+      append_label(name, "resource", resource->qualified);
+      append_sample(by_name, "apiserver_storage_objects", name, count);
+      append_label(group, "group", kind->group);
+      append_label(group, "resource", kind->plural);
+      append_sample(by_group, "apiserver_resource_objects", group, count);
+    }
+    counted->text.clear();
+    append_family(counted->text, "apiserver_storage_objects", "gauge", "Objects that are stored, by resource.");
+    counted->text += by_name;
+    append_family(counted->text, "apiserver_resource_objects", "gauge", "Objects that are stored, by group and resource.");
+    counted->text += by_group;
+    counted->at = now;
   }
-  exchange->send(200, "text/plain; charset=utf-8", {net::make_chunk(std::move(text))},
+  page += counted->text;
+}
+
+void Server::serve_health(const ExchangePtr& exchange) {
+  auto answer = health_.answer(exchange->route.check, exchange->request.query);
+  exchange->send(answer.status, "text/plain; charset=utf-8", {net::make_chunk(std::move(answer.text))},
                  {{"X-Content-Type-Options", "nosniff"}});
 }
 
@@ -173,9 +242,8 @@ void Server::refuse_verb(const ExchangePtr& exchange, const Resource& resource, 
 
 void Server::dispatch_resource(const ExchangePtr& exchange) {
   const auto& route = exchange->route;
-  auto resource = core_->find(route.group, route.version, route.resource);
+  auto resource = exchange->resource;
   if (!resource) return exchange->fail(no_such_resource());
-  exchange->resource = resource;
   const auto& kind = *resource->kind;
   // A cluster-scoped kind has no place in a namespace, nor has one object of a namespaced kind a place
   // outside.
@@ -327,7 +395,12 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::make(Config config, const ap
   CHECK_OK(create_bootstrap_objects(*core));
   core->watches = std::make_unique<Watches>(*core);
   TRY(core->definitions, Definitions::make(*core));
-  return std::make_unique<Server>(std::move(core));
+  auto metrics = std::make_shared<Metrics>(core->config.git_version);
+  std::shared_ptr<AuditLog> audit;
+  if (!core->config.audit.path.empty()) {
+    TRY(audit, AuditLog::open(core->config.audit, metrics));
+  }
+  return std::make_unique<Server>(std::move(core), std::move(metrics), std::move(audit));
 }
 
 }  // namespace server

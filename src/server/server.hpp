@@ -13,6 +13,8 @@
 #include "api/kinds.hpp"
 #include "base/result.hpp"
 #include "net/http.hpp"
+#include "server/health.hpp"
+#include "server/inflight.hpp"
 #include "store/store.hpp"
 #include "sys/clock.hpp"
 
@@ -32,6 +34,8 @@ struct Config {
       advertise_address;  // of the API, for default/kubernetes and discovery's serverAddressByClientCIDRs
   int advertise_port = 6443;
   std::string git_version;  // /version: "v1.36.0+sampan-0.1.0"
+  InflightLimits limits;
+  AuditConfig audit;  // without a path: off
 };
 
 class ApiServer {
@@ -45,6 +49,9 @@ class ApiServer {
   virtual ~ApiServer() = default;
   // Valid as long as the ApiServer is.
   virtual net::Handler handler() = 0;
+  // For checks of other parts, added before the first request from outside; and to say that the end is near.
+  virtual Health& health() = 0;
+  virtual Metrics& metrics() = 0;
 };
 
 // What Options::parse of the store must be: labels and selectable fields of each object.
