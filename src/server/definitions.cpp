@@ -41,6 +41,7 @@ void Definitions::follow(std::span<const store::Event> events) {
     if (event.erased) {
       auto found = by_key_.find(event.current->key);
       if (found == by_key_.end()) continue;
+      core_.watches->end(found->second.prefix);
       by_key_.erase(found);
       changed = true;
     } else {
@@ -69,6 +70,9 @@ bool Definitions::put(const store::Entry& entry) {
     resource->closing = closing;
     custom.resources.push_back(std::move(resource));
   }
+  // Who watches must read again: the same objects may look different now. While a definition is being deleted its
+  // watchers see its objects go.
+  if (auto found = by_key_.find(entry.key); found != by_key_.end() && !closing) core_.watches->end(found->second.prefix);
   by_key_.insert_or_assign(entry.key, std::move(custom));
   return true;
 }
