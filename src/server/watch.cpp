@@ -112,7 +112,8 @@ class Watches::Watcher {
   void reach(int64_t revision) {
     if (!behind_) reached_ = revision;
   }
-  void begin(std::vector<store::EntryPtr> initial, int64_t revision, int64_t not_before) {
+  void begin(std::shared_ptr<const store::Listing> initial, int64_t revision, int64_t not_before) {
+    held_ = initial ? initial->entries.size() * sizeof(store::EntryPtr) : 0;
     initial_ = std::move(initial);
     reached_ = revision;
     not_before_ = not_before;
@@ -121,12 +122,12 @@ class Watches::Watcher {
   // What was there at the start, piece by piece. False: the client has to read first.
   bool write_initial() {
     style_.now = owner_.core_.clock.now();
-    while (next_ < initial_.size()) {
+    while (initial_ && next_ < initial_->entries.size()) {
       if (closed_) return true;
       if (full()) return false;
       std::string batch;
-      for (; next_ < initial_.size() && batch.size() < kBatchBytes; ++next_) {
-        auto stored = std::exchange(initial_[next_], nullptr);
+      for (; next_ < initial_->entries.size() && batch.size() < kBatchBytes; ++next_) {
+        const auto& stored = initial_->entries[next_];
         if (!options_.filter.matches(*stored)) continue;
         auto entry = served(stored);
         batch += frame_event(style_.format, "ADDED",
@@ -134,8 +135,8 @@ class Watches::Watcher {
       }
       if (!batch.empty()) write(net::make_chunk(std::move(batch)));
     }
-    initial_ = {};
-    next_ = 0;
+    initial_.reset();
+    held_ = 0;
     if (std::exchange(end_due_, false)) write_bookmark(kInitialEventsEnd);
     return true;
   }
@@ -148,7 +149,7 @@ class Watches::Watcher {
   void caught_up() { behind_ = false; }
   // Never a revision before the one that the client has.
   void write_bookmark(std::string_view annotations = {}) {
-    if (!initial_.empty() || reached_ < not_before_) return;
+    if (initial_ || reached_ < not_before_) return;
     write(net::make_chunk(frame_event(
         style_.format, "BOOKMARK", make_bookmark_object(*resource_->kind, style_, reached_, annotations))));
   }
@@ -170,13 +171,14 @@ class Watches::Watcher {
     size_t waiting = stream_->pending();
     return waiting >= owner_.limits_.stream_bytes || (owner_.crowded_ && waiting >= owner_.limits_.stream_bytes / 16);
   }
-  size_t pending() const { return stream_->pending(); }
+  // What is kept for this client alone.
+  size_t held() const { return stream_->pending() + held_; }
   size_t total_written() const { return written_; }
 
   // --- The owner's thread.
   // Looks whether the client has read anything; returns for how long it has not.
   Clock::duration standstill(Clock::time_point now) {
-    size_t waiting = pending();
+    size_t waiting = stream_->pending();
     size_t read = written_ - std::min<size_t>(written_, waiting);
     if (read != read_ || waiting == 0) moved_ = now;
     read_ = read;
@@ -270,7 +272,8 @@ class Watches::Watcher {
   int64_t not_before_ = 0;  // a revision of the future that the client named: it knows all up to there
   bool columns_due_ = true;
   bool end_due_ = false;  // the bookmark that ends the initial events
-  std::vector<store::EntryPtr> initial_;
+  std::shared_ptr<const store::Listing> initial_;
+  std::atomic<size_t> held_{0};
   size_t next_ = 0;
   size_t read_ = 0;
   Clock::time_point moved_;
@@ -314,12 +317,12 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
   {
     std::lock_guard lock(watcher->mutex);
     if (initial) {
-      auto listing = core_.store.list(prefix);
-      watcher->begin(std::move(listing.entries), listing.revision, 0);
+      auto listing = list(prefix);
+      watcher->begin(listing, listing->revision, 0);
     } else if (wanted == 0) {
-      watcher->begin({}, current, 0);
+      watcher->begin(nullptr, current, 0);
     } else {  // a revision of the future waits for what comes after it, as upstream does
-      watcher->begin({}, std::min(wanted, current), wanted > current ? wanted : 0);
+      watcher->begin(nullptr, std::min(wanted, current), wanted > current ? wanted : 0);
     }
     watcher->catch_up();
   }
@@ -333,6 +336,16 @@ void Watches::start(const ExchangePtr& exchange, const Resource& resource, const
   });
   if (watcher->behind()) behind_ = true;
   wake();
+}
+
+// Many clients that come back at once share one copy of what is there.
+std::shared_ptr<const store::Listing> Watches::list(const std::string& prefix) {
+  auto last = last_listing_.lock();
+  auto listing = last->listing.lock();
+  if (listing && last->prefix == prefix && listing->revision == core_.store.revision()) return listing;
+  listing = std::make_shared<const store::Listing>(core_.store.list(prefix));
+  *last = {prefix, listing};
+  return listing;
 }
 
 // Under the watcher's mutex.
@@ -491,7 +504,7 @@ void Watches::cut_slow(const std::vector<WatcherPtr>& watchers, Clock::time_poin
   std::vector<std::pair<Clock::duration, WatcherPtr>> still;
   for (const auto& watcher : watchers) {
     if (watcher->closed()) continue;
-    total += watcher->pending();
+    total += watcher->held();
     auto since = watcher->standstill(now);
     if (since >= kStanding) still.emplace_back(since, watcher);
   }
@@ -500,7 +513,7 @@ void Watches::cut_slow(const std::vector<WatcherPtr>& watchers, Clock::time_poin
   for (const auto& [since, watcher] : still) {
     bool stuck = watcher->behind() && since >= limits_.standstill;
     if (!stuck && total <= limits_.total_bytes) continue;
-    total -= std::min(total, watcher->pending());
+    total -= std::min(total, watcher->held());
     base::log_warning("server", "a watch of {} is cut: its client has read nothing for {} s", watcher->prefix(),
                       std::chrono::duration_cast<seconds>(since).count());
     watcher->cut();

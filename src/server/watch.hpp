@@ -74,9 +74,15 @@ class Watches {
     bool look = false;
   };
 
+  struct LastListing {
+    std::string prefix;
+    std::weak_ptr<const store::Listing> listing;
+  };
+
   void run();
   void wake();
   void written(size_t bytes);
+  std::shared_ptr<const store::Listing> list(const std::string& prefix);
   // Writes what the watch has not had yet, as long as its client reads; live when it has all and follows the store.
   Fed feed(const WatcherPtr& watcher);
   Fed write_missing(Watcher& watcher);
@@ -88,6 +94,7 @@ class Watches {
   Core& core_;
   WatchLimits limits_;
   EventBytes bytes_;
+  base::Guarded<LastListing> last_listing_;
   std::mutex ticking_;
   std::atomic<std::chrono::steady_clock::time_point> next_housekeeping_;
   std::atomic<size_t> unchecked_{0};  // bytes written since somebody looked at the total
