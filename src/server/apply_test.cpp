@@ -134,7 +134,8 @@ TEST_F(Applies, DryRunChangesNothing) {
 
 TEST_F(Applies, EveryWriteIsTrackedByManagerAndPart) {
   auto agent = net::Headers{{"User-Agent", "tool/1.0 (linux)"}, {"Content-Type", "application/json"}};
-  auto created = call("POST", services_, service_json("s", R"("type":"LoadBalancer","ports":[{"port":80}])"), agent);
+  auto created =
+      call("POST", services_, service_json("s", R"("type":"LoadBalancer","ports":[{"port":80}])"), agent);
   EXPECT_EQ(managers(created.json), "tool/Update");
   EXPECT_THAT(fields(created.json, 0), Not(HasSubstr("f:clusterIP\":"))) << "allocated, not said";
   EXPECT_THAT(fields(created.json, 0), Not(HasSubstr("f:status")));
@@ -142,9 +143,9 @@ TEST_F(Applies, EveryWriteIsTrackedByManagerAndPart) {
       patch(services_ + "/s?fieldManager=editor", "merge-patch+json", R"({"metadata":{"labels":{"a":"1"}}})");
   EXPECT_EQ(managers(changed.json), "editor/Update tool/Update");
   clock_.advance(std::chrono::seconds(1));
-  auto status =
-      patch(services_ + "/s/status?fieldManager=lb", "merge-patch+json",
-            R"({"spec":{"type":"NodePort"},"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9","ipMode":"VIP"}]}}})");
+  auto status = patch(
+      services_ + "/s/status?fieldManager=lb", "merge-patch+json",
+      R"({"spec":{"type":"NodePort"},"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9","ipMode":"VIP"}]}}})");
   EXPECT_EQ(status.status, 200) << status.text;
   EXPECT_EQ(managers(status.json), "editor/Update tool/Update lb/Update/status");
   EXPECT_EQ(fields(status.json, 2), R"({"f:status":{"f:loadBalancer":{"f:ingress":{}}}})");
@@ -182,6 +183,26 @@ TEST_F(Applies, ScalingTakesTheReplicas) {
   EXPECT_EQ(conflict.message(),
             "Apply failed with 1 conflict: conflict with \"scaler\" with subresource \"scale\" using "
             "v1 at 2023-11-14T22:13:20Z: .spec.replicas");
+}
+
+TEST_F(Applies, AScaleCanBeApplied) {
+  const std::string url = "/api/v1/namespaces/default/replicationcontrollers";
+  auto made = call("POST", url, R"({"apiVersion":"v1","kind":"ReplicationController","metadata":{"name":"rc"},
+      "spec":{"replicas":1,"selector":{"app":"x"},"template":{"metadata":{"labels":{"app":"x"}},
+      "spec":{"containers":[{"name":"main","image":"kubia"}]}}}})");
+  ASSERT_EQ(made.status, 201) << made.text;
+  const std::string scale =
+      R"({"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":"rc"},"spec":{"replicas":4}})";
+  EXPECT_EQ(apply(url + "/rc/scale", scale).status, 409) << "its creator owns the replicas";
+  auto scaled = apply(url + "/rc/scale", scale, "fieldManager=me&force=true");
+  ASSERT_EQ(scaled.status, 200) << scaled.text;
+  EXPECT_EQ(scaled.json["kind"].as_string(), "Scale");
+  EXPECT_EQ(scaled.json["spec"]["replicas"].int_or(0), 4);
+  auto now = call("GET", url + "/rc");
+  EXPECT_EQ(now.json["spec"]["replicas"].int_or(0), 4);
+  EXPECT_EQ(fields(now.json, 0), R"({"f:spec":{"f:replicas":{}}})");
+  EXPECT_EQ(apply(url + "/rc/scale", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"rc"}})").status,
+            400);
 }
 
 // What `kubectl apply --server-side` sends to an object of client-side apply: first the managers, then the

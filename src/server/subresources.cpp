@@ -12,9 +12,6 @@
 
 namespace server {
 
-namespace {
-
-// autoscaling/v1 Scale of an object: of a built-in kind by spec.replicas, of a custom one by its own paths.
 base::Result<base::Value> make_scale(const api::Kind& kind, const base::Value& object) {
   if (kind.custom) return api::scale_of(kind, object);
   base::Object metadata;
@@ -39,6 +36,14 @@ base::Result<base::Value> make_scale(const api::Kind& kind, const base::Value& o
                       {"spec", std::move(spec)},
                       {"status", std::move(status)}};
 }
+
+base::Result<void> set_replicas(const api::Kind& kind, base::Value& object, int64_t replicas) {
+  if (kind.custom) return api::set_scale(kind, object, replicas);
+  object.make({"spec", "replicas"}) = replicas;
+  return {};
+}
+
+namespace {
 
 base::Result<void> check_scale_type(const base::Value& scale) {
   auto kind = api::kind_of(scale);
@@ -70,11 +75,7 @@ base::Result<Answer> store_scale(Writing& writing, const store::EntryPtr& entry,
   }
   base::Value fresh = old;
   const auto& kind = *writing.resource.kind;
-  if (kind.custom) {
-    CHECK_OK(api::set_scale(kind, fresh, replicas.int_or(0)));
-  } else {
-    fresh.make({"spec", "replicas"}) = replicas.int_or(0);
-  }
+  CHECK_OK(set_replicas(kind, fresh, replicas.int_or(0)));
   TRY(auto answer, replace_object(writing, entry, old, std::move(fresh), "scale"));
   TRY(auto stored, base::parse_json(answer.json));
   TRY(auto result, make_scale(kind, stored));
@@ -187,6 +188,7 @@ void serve_update_scale(Core& core, const ExchangePtr& exchange, const Resource&
 }
 
 void serve_patch_scale(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  if (is_apply(*exchange)) return serve_apply(core, exchange, resource);
   auto options = parse_write_options(exchange->request.query, "PatchOptions");
   if (!options) return exchange->fail(options.error());
   auto kind = patch_kind_of(*exchange, *resource.kind);

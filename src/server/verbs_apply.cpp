@@ -86,8 +86,27 @@ base::Result<Answer> apply_new(Writing& writing, const Route& route, base::Value
   return create_object(writing, route.namespace_, std::move(object));
 }
 
+// What a configuration of the scale says of the object itself.
+base::Result<base::Value> config_of_scale(const api::Kind& kind, const base::Value& scale) {
+  if (api::api_version_of(scale) != "autoscaling/v1" || api::kind_of(scale) != "Scale")
+    return std::unexpected(api::bad_request("the configuration must be a Scale of autoscaling/v1"));
+  base::Value config = base::Object{{"metadata", scale["metadata"]}};
+  api::set_type(config, kind);
+  const auto& replicas = scale.at({"spec", "replicas"});
+  if (replicas.is_null()) return config;
+  if (!replicas.as_int() || replicas.int_or(0) < 0)
+    return std::unexpected(api::bad_request("Scale: spec.replicas must be a whole number, zero or more"));
+  CHECK_OK(set_replicas(kind, config, replicas.int_or(0)));
+  return config;
+}
+
 base::Result<Answer> apply(Writing& writing, const Route& route, const Applying& applying) {
   const auto& kind = *writing.resource.kind;
+  const bool scale = route.subresource == "scale";
+  base::Value config = applying.config;
+  if (scale) {
+    TRY(config, config_of_scale(kind, config));
+  }
   auto catalog = writing.core.catalog();
   auto entry = writing.context.txn.get(writing.resource.key(route.namespace_, route.name));
   if (!entry && !route.subresource.empty())
@@ -99,7 +118,7 @@ base::Result<Answer> apply(Writing& writing, const Route& route, const Applying&
   }
   api::FieldWriter writer{writing.manager, route.subresource, writing.context.now};
   auto rules = field_rules(catalog, writing.resource, route.subresource);
-  TRY(auto applied, api::apply_config(rules, writer, served, applying.config, applying.force));
+  TRY(auto applied, api::apply_config(rules, writer, served, config, applying.force));
   TRY(auto fresh, read_object(writing.core, kind, {std::move(applied.object), {}},
                               api::FieldValidation::ignore, writing.context.warnings));
   CHECK_OK(match_name(route, kind, fresh));
@@ -107,7 +126,11 @@ base::Result<Answer> apply(Writing& writing, const Route& route, const Applying&
   writing.applied_fields = std::move(applied.managed_fields);
   if (!entry) return apply_new(writing, route, std::move(fresh));
   CHECK_OK(check_preconditions(writing, *entry, old, fresh));
-  return replace_object(writing, entry, old, std::move(fresh), route.subresource);
+  TRY(auto answer, replace_object(writing, entry, old, std::move(fresh), route.subresource));
+  if (!scale) return answer;
+  TRY(auto stored, base::parse_json(answer.json));
+  TRY(auto result, make_scale(kind, stored));
+  return Answer{200, base::write_json(result), true};
 }
 
 }  // namespace

@@ -68,6 +68,12 @@ base::Result<void> check_patch(PatchKind kind, const base::Value& patch);
 bool is_apply(const Exchange& exchange);
 void serve_apply(Core& core, const ExchangePtr& exchange, const Resource& resource);
 
+// --- Scales (subresources.cpp).
+// autoscaling/v1 Scale of an object: of a built-in kind by spec.replicas, of a custom one by its own paths.
+base::Result<base::Value> make_scale(const api::Kind& kind, const base::Value& object);
+// The write back.
+base::Result<void> set_replicas(const api::Kind& kind, base::Value& object, int64_t replicas);
+
 // --- Bodies (bodies.cpp).
 base::Result<void> check_body_size(const Exchange& exchange);
 // The request's body by its Content-Type as an untyped value; `kind` is what a protobuf body must hold.
