@@ -379,7 +379,8 @@ TEST_F(Verbs, LeasesMayBeCreatedByPut) {
   std::string body =
       R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"n"},"spec":{}})";
   EXPECT_EQ(call("PUT", leases + "/n", body).status, 201);
-  EXPECT_EQ(call("PUT", leases + "/n", body).status, 200);
+  // Once it is there, only who has read it may write it.
+  EXPECT_EQ(call("PUT", leases + "/n", body).status, 422);
   EXPECT_EQ(call("PUT", config_maps_ + "/none", config_map_json("none")).status, 404);
 }
 
