@@ -121,15 +121,22 @@ Object operation(const Place& place, std::string_view id, std::string_view actio
   return out;
 }
 
+// What can be read and written of a kind: there is no protobuf of custom ones.
+std::vector<std::string_view> media_types(const Kind& kind, bool streams) {
+  std::vector<std::string_view> out = {"application/json", "application/yaml"};
+  if (!kind.custom) out.push_back("application/vnd.kubernetes.protobuf");
+  if (streams) out.push_back("application/json;stream=watch");
+  if (streams && !kind.custom) out.push_back("application/vnd.kubernetes.protobuf;stream=watch");
+  return out;
+}
+
 void set_responses(Object& out, const Place& place, std::string_view key,
                    std::initializer_list<std::string_view> codes, bool streams = false) {
   Object responses;
   for (auto code : codes) {
     Object one;
     one.append("description", code == "200" ? "OK" : code == "201" ? "Created" : "Accepted");
-    one.append("content", streams ? content({"application/json", "application/json;stream=watch",
-                                             "application/vnd.kubernetes.protobuf"}, key)
-                                  : content({"application/json", "application/vnd.kubernetes.protobuf"}, key));
+    one.append("content", content(media_types(place.kind, streams), key));
     responses.append(std::string(code), std::move(one));
   }
   Object refused;
@@ -164,7 +171,7 @@ Value list_operation(const Place& place, std::string_view list_key, std::string_
 Value create_operation(const Place& place) {
   Object out = operation(place, "create", "post", fmt::format("Creates a {}.", place.kind.kind));
   out.append("parameters", write_parameters(false));
-  set_body(out, place, {"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}, place.key);
+  set_body(out, place, media_types(place.kind, false), place.key);
   set_responses(out, place, place.key, {"200", "201", "202"});
   return out;
 }
@@ -172,7 +179,7 @@ Value create_operation(const Place& place) {
 Value replace_operation(const Place& place) {
   Object out = operation(place, "replace", "put", fmt::format("Replaces the {}.", place.kind.kind));
   out.append("parameters", write_parameters(false));
-  set_body(out, place, {"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}, place.key);
+  set_body(out, place, media_types(place.kind, false), place.key);
   set_responses(out, place, place.key, {"200", "201"});
   return out;
 }
