@@ -406,7 +406,10 @@ Value FieldSet::written(bool self) const {
 
 bool FieldSet::touches(const Value& fields) const {
   const auto* object = fields.if_object();
-  if (!object || object->empty()) return false;
+  if (!object || object->empty() || nodes_.empty()) return false;
+  // Members are looked up one by one: beyond this it is quicker to read the set.
+  constexpr size_t kMaxLookups = 4096;
+  if (nodes_.size() > kMaxLookups / object->size()) return true;
   for (const Node& node : nodes_) {
     const Value* below = object->find(node.element.wire());
     if (!below) continue;

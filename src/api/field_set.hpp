@@ -105,7 +105,7 @@ class FieldSet {
   // FieldsV1.
   base::Value to_value() const;
   static base::Result<FieldSet> from_value(const base::Value& fields);
-  // Whether a set that to_value() wrote has a member of this one, without reading it.
+  // Whether a set that to_value() wrote may have a member of this one, without reading it. Exact for small sets.
   bool touches(const base::Value& fields) const;
 
  private:

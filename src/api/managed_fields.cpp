@@ -17,6 +17,7 @@ using base::Value;
 namespace {
 
 constexpr size_t kMaxUpdateManagers = 10;
+constexpr size_t kMaxGivenEntries = 1000;  // a client's list beyond that is no list of managers
 constexpr std::string_view kAncient = "ancient-changes";
 
 base::Error unreadable(std::string what) { return {base::Reason::invalid, std::move(what), nullptr}; }
@@ -269,7 +270,7 @@ Value take_managed_fields(Value& object) {
 // The entries to go on from: what the request says where it can be read, else what is stored.
 ManagedFields start_from(const Value& stored, Value given, bool repeated) {
   if (repeated) return read_stored(std::move(given));
-  if (!given.as_array().empty()) {
+  if (!given.as_array().empty() && given.as_array().size() <= kMaxGivenEntries) {
     auto entries = read_managed_fields(given);
     if (entries && !entries->empty()) return std::move(*entries);
   }
