@@ -1,6 +1,8 @@
 // Request bodies: JSON, YAML and protobuf to values, values to objects of the kind that the URL names.
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 #include "api/decode.hpp"
 #include "api/defaults.hpp"
 #include "api/meta.hpp"
@@ -14,6 +16,29 @@ namespace server {
 namespace {
 
 constexpr size_t kMaxBody = 3u << 20;
+
+// Of equal owner references one stays.
+void drop_double_owners(base::Value& object, std::vector<std::string>& warnings) {
+  auto* metadata = object.object().find("metadata");
+  auto* owners = metadata && metadata->is_object() ? metadata->object().find("ownerReferences") : nullptr;
+  if (!owners || owners->as_array().size() < 2) return;
+  std::unordered_set<std::string> seen;
+  base::Array kept;
+  std::vector<std::string> doubles;
+  for (auto& owner : owners->array()) {
+    if (seen.insert(base::write_json(owner)).second) {
+      kept.push_back(std::move(owner));
+    } else {
+      doubles.emplace_back(owner["uid"].as_string());
+    }
+  }
+  *owners = std::move(kept);
+  if (doubles.empty()) return;
+  warnings.push_back(fmt::format(
+      ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+      "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+      base::join(doubles, ", ")));
+}
 
 }  // namespace
 
@@ -57,6 +82,7 @@ base::Result<base::Value> read_object(const Core& core, const api::Kind& kind, a
   TRY(auto decoded, api::decode_object(kind, body.value, std::move(body.duplicate_keys), validation,
                                        &catalog->registry()));
   for (auto& warning : decoded.warnings) warnings.push_back(std::move(warning));
+  drop_double_owners(decoded.object, warnings);
   api::apply_defaults(kind, decoded.object);
   return std::move(decoded.object);
 }

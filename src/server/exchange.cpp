@@ -25,6 +25,21 @@ std::string warning_value(std::string_view text) {
   return out + "\"";
 }
 
+// As upstream: when all warnings together are long, each is cut, and the last ones are left out.
+void add_warnings(net::Headers& headers, const std::vector<std::string>& warnings) {
+  constexpr size_t kMaxTotal = 4096, kMaxEach = 256;
+  size_t total = 0;
+  for (const auto& warning : warnings) total += warning.size();
+  const bool cut = total > kMaxTotal;
+  size_t written = 0;
+  for (std::string_view warning : warnings) {
+    if (cut) warning = warning.substr(0, base::valid_utf8_prefix(warning.substr(0, kMaxEach)));
+    if (written > kMaxTotal) return;
+    headers.add("Warning", warning_value(warning));
+    written += warning.size();
+  }
+}
+
 // As upstream: smaller answers are not worth the time, and level 1 has most of the gain.
 constexpr size_t kGzipFrom = 128u << 10;
 constexpr int kGzipLevel = 1;
@@ -61,7 +76,7 @@ net::Headers Exchange::make_headers(std::string_view content_type) const {
   headers.add("Audit-Id", base::make_uid());
   headers.add("Cache-Control", "no-cache, private");
   headers.add("Content-Type", std::string(content_type));
-  for (const auto& warning : warnings_) headers.add("Warning", warning_value(warning));
+  add_warnings(headers, warnings_);
   return headers;
 }
 

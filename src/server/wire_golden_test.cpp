@@ -363,6 +363,47 @@ TEST_F(WireGolden, LimitsOfMetadata) {
   });
 }
 
+TEST_F(WireGolden, OwnersAndManagers) {
+  check({
+      // Of a write that is no apply, upstream forgets managers that it cannot read.
+      {"J10",
+       "POST",
+       kMaps,
+       map_with(
+           R"("metadata":{"name":"a","managedFields":[{"manager":"m","operation":"Update","fieldsType":"X"}]})"),
+       {},
+       201,
+       "",
+       ""},
+      {"J10",
+       "POST",
+       kMaps,
+       map_with(R"("metadata":{"name":"a","managedFields":7})"),
+       {},
+       400,
+       "BadRequest",
+       "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go "
+       "struct field "},
+  });
+  const std::string owner = R"({"apiVersion":"v1","kind":"Pod","name":"p","uid":"u1"})";
+  auto twice =
+      call("POST", kMaps,
+           map_with(R"("metadata":{"name":"owned","ownerReferences":[)" + owner + "," + owner + "]}"));
+  EXPECT_EQ(twice.status, 201) << twice.text;
+  EXPECT_EQ(twice.json.at({"metadata", "ownerReferences"}).as_array().size(), 1u);
+  EXPECT_THAT(std::string(twice.headers.get("Warning")),
+              HasSubstr(".metadata.ownerReferences contains duplicate entries; API server dedups owner "
+                        "references in 1.20+"));
+  // A thousand of them do not make a header that no client reads.
+  std::string many;
+  for (int i = 0; i < 10'000; ++i) many += (i ? "," : "") + owner;
+  auto crowd =
+      call("POST", kMaps, map_with(R"("metadata":{"name":"crowd","ownerReferences":[)" + many + "]}"));
+  EXPECT_EQ(crowd.status, 201);
+  EXPECT_EQ(crowd.json.at({"metadata", "ownerReferences"}).as_array().size(), 1u);
+  EXPECT_LT(crowd.headers.get("Warning").size(), 300u);
+}
+
 TEST_F(WireGolden, ProtobufBodies) {
   const std::string no_prefix =
       unrecognized("ConfigMap") +

@@ -242,6 +242,42 @@ TEST_F(Wire, LargeAnswersAreCompressed) {
   EXPECT_FALSE(watch->headers().has("Content-Encoding"));
 }
 
+TEST_F(Wire, CustomKindsHaveOnlyTheirMetadataInProtobuf) {
+  auto made = call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                   R"({"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition",
+                   "metadata":{"name":"toys.wire.example"},"spec":{"group":"wire.example","scope":"Namespaced",
+                   "names":{"plural":"toys","kind":"Toy"},"versions":[{"name":"v1","served":true,"storage":true,
+                   "schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object",
+                   "properties":{"size":{"type":"integer"}}}}}}}]}})",
+                   protobuf());
+  ASSERT_EQ(made.status, 201) << made.text;
+  EXPECT_EQ(opened(made.text).kind, "CustomResourceDefinition");
+  const std::string toys = "/apis/wire.example/v1/namespaces/default/toys";
+  const std::string toy =
+      R"({"apiVersion":"wire.example/v1","kind":"Toy","metadata":{"name":"t"},"spec":{"size":3}})";
+  auto answer = call("POST", toys, toy, protobuf());
+  EXPECT_EQ(answer.status, 201) << answer.text;
+  EXPECT_EQ(answer.headers.get("Content-Type"), "application/json") << "the next that the client takes";
+  auto refused = call("GET", toys, "", accept(kProtobuf));
+  EXPECT_EQ(refused.status, 406);
+  EXPECT_EQ(opened(refused.text).object.text(3),
+            "only the following media types are accepted: application/json, application/yaml");
+  auto unread = call("POST", toys, "k8s\0"s, {{"Content-Type", kProtobuf}});
+  EXPECT_EQ(unread.status, 415);
+  EXPECT_EQ(unread.message(),
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml");
+  auto list = opened(
+      call("GET", toys, "", accept(kProtobuf + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")).text);
+  ASSERT_EQ(list.object.texts.count(2), 1u);
+  EXPECT_EQ(list.object.at(2).at(1).text(1), "t");
+  auto watch =
+      begin("GET", toys + "?watch=1", "", accept(kProtobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"));
+  auto events = frames(watch->body());
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(opened(events[0].second).object.at(1).text(1), "t");
+}
+
 // Every kind there is: a random object -> JSON -> protobuf -> JSON is the same, and so is the way over YAML.
 TEST_F(Wire, EveryKindSurvivesEveryEncoding) {
   size_t kinds = 0;
