@@ -179,7 +179,7 @@ void Connection::flush() {
   if (protocol_ && !protocol_->sends_whole_answer()) {
     stall_deadline_ = SteadyTime::max();
   } else if (progress || stall_deadline_ == SteadyTime::max()) {
-    stall_deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(loop_.config.idle_seconds);
+    stall_deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(loop_.config.stall_seconds);
     loop_.note_deadline(stall_deadline_);
   }
   if (result == Io::want_write) arm_write();
@@ -214,7 +214,15 @@ void Connection::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   resume_.cancel();
+  set_collecting(0);
   loop_.forget(this);
+}
+
+void Connection::set_collecting(size_t bytes) {
+  if (bytes == collecting_) return;
+  const size_t before = std::exchange(collecting_, bytes);
+  if (before == 0) collecting_since_ = std::chrono::steady_clock::now();
+  loop_.note_collecting(before, bytes);
 }
 
 void Connection::stop() {

@@ -35,6 +35,8 @@ class ServerLoop {
   void forget(Connection* connection);
   void mark_dirty(Connection* connection);
   void note_deadline(SteadyTime when);
+  // A connection holds so many bytes of bodies more (or fewer). Cuts one when all together are too many.
+  void note_collecting(size_t before, size_t now);
   void drain();
   void close_all();
   std::string_view date_field();
@@ -51,6 +53,7 @@ class ServerLoop {
  private:
   void deliver(Command& command);
   void arm_timer(SteadyTime when);
+  void cut_slowest();
   void cut_overdue();
 
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
@@ -59,6 +62,7 @@ class ServerLoop {
   bool draining_ = false;
   asio::steady_timer timer_{context};
   SteadyTime timer_at_ = SteadyTime::max();
+  size_t collecting_ = 0;
   time_t date_at_ = 0;
   std::string date_;
 };
@@ -85,6 +89,9 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   std::string_view date_field() override { return loop_.date_field(); }
   void set_deadline(std::chrono::seconds from_now) override;
   void clear_deadline() override { deadline_ = SteadyTime::max(); }
+  void set_collecting(size_t bytes) override;
+  size_t collecting() const { return collecting_; }
+  SteadyTime collecting_since() const { return collecting_since_; }
   void close_when_flushed() override { close_when_flushed_ = true; }
   void cut(std::string_view why) override;
   void touched() override { loop_.mark_dirty(this); }
@@ -118,6 +125,8 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   std::string next_bytes_;
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime stall_deadline_ = SteadyTime::max();
+  SteadyTime collecting_since_{};
+  size_t collecting_ = 0;
   Phase phase_ = Phase::handshake;
   bool write_armed_ = false;
   bool close_when_flushed_ = false;

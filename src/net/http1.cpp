@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kMaxChunkLine = 1024;
 constexpr int64_t kMaxChunkOverhead = 16 << 10;
 constexpr size_t kMaxMethod = 32;
+constexpr size_t kMaxLineAround = 64;  // of a request line: method, version and blanks
 
 constexpr std::array<bool, 256> make_token_table() {
   std::array<bool, 256> table{};
@@ -134,6 +135,11 @@ size_t Http1Parser::feed_head(std::string_view bytes) {
     const size_t end = found ? static_cast<size_t>(static_cast<const char*>(found) - bytes.data()) + 1 : bytes.size();
     head_.append(bytes.substr(used, end - used));
     used = end;
+    // As long as there is only a first line, it is the target that is too long.
+    if (kind_ == Kind::request && line_start_ == 0 && head_.size() > limits_.max_target + kMaxLineAround) {
+      fail(414, fmt::format("the request target is longer than {} bytes", limits_.max_target));
+      return used;
+    }
     if (head_.size() > limits_.max_header_bytes) {
       fail(431, fmt::format("the request head is larger than {} bytes: send fewer or shorter header fields",
                             limits_.max_header_bytes));
@@ -198,6 +204,9 @@ bool Http1Parser::parse_request_line(std::string_view line) {
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   if (!is_http_method(method)) return fail(400, "the method of the request line is no token");
+  if (target.size() > limits_.max_target) {
+    return fail(414, fmt::format("the request target is longer than {} bytes", limits_.max_target));
+  }
   for (char c : target) {
     if (c <= 0x20 || c == 0x7f || static_cast<signed char>(c) < 0) {
       return fail(400, "the request target holds a blank, a control character or a byte that is not ASCII");
@@ -476,6 +485,7 @@ std::string_view status_text(int status) {
     case 410: return "Gone";
     case 412: return "Precondition Failed";
     case 413: return "Request Entity Too Large";
+    case 414: return "Request URI Too Long";
     case 415: return "Unsupported Media Type";
     case 416: return "Requested Range Not Satisfiable";
     case 422: return "Unprocessable Entity";

@@ -16,6 +16,7 @@ namespace net {
 struct Http1Limits {
   size_t max_header_bytes = 64u << 10;
   size_t max_headers = 100;
+  size_t max_target = 32u << 10;
   uint64_t max_body = 3u << 20;
 };
 
@@ -39,7 +40,7 @@ class Http1Parser {
   bool head_complete() const { return state_ != State::head && state_ != State::failed; }
   bool complete() const { return state_ == State::complete; }
   bool failed() const { return state_ == State::failed; }
-  // The status to answer (400, 413, 431, 505) and what was wrong; of a failed() message.
+  // The status to answer (400, 413, 414, 431, 505) and what was wrong; of a failed() message.
   int error_status() const { return error_status_; }
   const std::string& error_text() const { return error_text_; }
 

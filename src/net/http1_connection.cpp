@@ -18,6 +18,7 @@ class Http1Connection final : public Protocol {
       : Protocol(link),
         parser_(Http1Parser::Kind::request, {.max_header_bytes = link.config().max_header_bytes,
                                              .max_headers = link.config().max_headers,
+                                             .max_target = link.config().max_target,
                                              .max_body = link.config().max_body}) {
     link_.set_deadline(std::chrono::seconds(link_.config().idle_seconds));
   }
@@ -74,6 +75,7 @@ void Http1Connection::parse(std::string_view bytes) {
     const bool fresh = parser_.untouched();
     const bool had_head = parser_.head_complete();
     bytes.remove_prefix(parser_.feed(bytes));
+    link_.set_collecting(parser_.body().size());
     if (parser_.failed()) {
       refuse(parser_.error_status(), parser_.error_text());
       return;
@@ -86,12 +88,13 @@ void Http1Connection::parse(std::string_view bytes) {
 
 void Http1Connection::on_head() {
   if (parser_.complete()) return;
-  link_.set_deadline(kBodyTime);
+  link_.set_deadline(std::chrono::seconds(link_.config().body_seconds));
   if (parser_.expects_continue()) link_.output().text("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 void Http1Connection::dispatch() {
   link_.clear_deadline();
+  link_.set_collecting(0);
   streaming_ = false;
   keep_alive_ = parser_.keep_alive();
   http_1_1_ = parser_.http_1_1();
@@ -140,6 +143,7 @@ void Http1Connection::append_framing(std::string& head, int status, size_t lengt
 void Http1Connection::refuse(int status, std::string_view text) {
   closing_ = true;
   keep_alive_ = false;
+  link_.set_collecting(0);
   const Response response = failure_response(status, text);
   std::string head;
   append_response_head(head, response.status, response.headers);
@@ -150,6 +154,8 @@ void Http1Connection::refuse(int status, std::string_view text) {
 }
 
 void Http1Connection::answer(Response response) {
+  // Who is nobody is told so once.
+  if (response.status == 401 && !link_.peer().certificate_verified) keep_alive_ = false;
   size_t length = 0;
   for (const Chunk& chunk : response.body) length += chunk ? chunk->size() : 0;
   std::string head;

@@ -18,7 +18,7 @@ namespace {
 
 using Op = Command::Op;
 
-constexpr uint32_t kMaxStreams = 250;
+constexpr uint32_t kMaxStreams = 100;  // upstream's value
 constexpr uint32_t kStreamWindow = 1u << 20;
 constexpr int32_t kConnectionWindow = 4 << 20;
 constexpr size_t kFillTo = 256u << 10;           // of output before the kernel takes some
@@ -58,6 +58,7 @@ struct Stream {
   int refusal = 0;  // status to answer instead of calling the handler
   size_t discarded = 0;   // bytes of a refused body
   bool request_ended = false;
+  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
   bool expects_continue = false;
   bool answered = false;
   bool streaming = false;
@@ -115,6 +116,8 @@ class Http2Connection final : public Protocol {
   void take_field(Stream& stream, std::string_view name, std::string_view value);
   void take_frame(const nghttp2_frame* frame);
   void count_flood(std::string_view what);
+  void set_request_bytes(size_t bytes);
+  void drop_slow_bodies();
   void request_head(Stream& stream, bool ended);
   void request_ended(Stream& stream);
   void refuse(Stream& stream, int status, std::string_view text);
@@ -129,6 +132,7 @@ class Http2Connection final : public Protocol {
   Bucket floods_;
   bool terminated_ = false;
   size_t request_bytes_ = 0;  // bodies being collected
+  std::chrono::steady_clock::time_point looked_at_bodies_{};
   size_t stream_bytes_ = 0;   // of streams, waiting for window or output
   int streaming_ = 0;         // streams with a BodyStream
   int in_handler_ = 0;        // streams whose handler has not answered yet
@@ -272,9 +276,27 @@ void Http2Connection::count_flood(std::string_view what) {
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+void Http2Connection::set_request_bytes(size_t bytes) {
+  request_bytes_ = bytes;
+  link_.set_collecting(bytes);
+}
+
+// A body that trickles keeps its stream alive, but not for ever. Looked at when any body goes on, once a second.
+void Http2Connection::drop_slow_bodies() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_at_bodies_ < std::chrono::seconds(1)) return;
+  looked_at_bodies_ = now;
+  const std::chrono::seconds limit(link_.config().body_seconds);
+  for (const auto& [id, stream] : streams_) {
+    if (stream->request_ended || stream->request.body.empty() || now - stream->began < limit) continue;
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+  }
+}
+
 void Http2Connection::request_head(Stream& stream, bool ended) {
   Request& request = stream.request;
   auto target = parse_target(request.raw_target);
+  if (request.raw_target.size() > link_.config().max_target) return refuse(stream, 414, "the request target is too long");
   const bool rooted = request.raw_target.starts_with('/') || (request.raw_target == "*" && request.method == "OPTIONS");
   if (!target || !rooted || !is_http_method(request.method)) {
     stream.refusal = 400;
@@ -318,15 +340,17 @@ int Http2Connection::data_chunk(nghttp2_session* session, uint8_t, int32_t id, c
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
   }
-  self.request_bytes_ += size;
+  if (stream->request.body.empty()) stream->began = std::chrono::steady_clock::now();
+  self.set_request_bytes(self.request_bytes_ + size);
   stream->request.body.append(view(data, size));
+  self.drop_slow_bodies();
   return 0;
 }
 
 void Http2Connection::request_ended(Stream& stream) {
   stream.request_ended = true;
   if (stream.answered || stream.refusal != 0) return;
-  request_bytes_ -= stream.request.body.size();
+  set_request_bytes(request_bytes_ - stream.request.body.size());
   stream.exchange = std::make_shared<Exchange>(link_.mailbox(), this);
   stream.exchange->stream_id = stream.id;
   stream.exchange->head_request = stream.request.method == "HEAD";
@@ -343,7 +367,7 @@ int Http2Connection::stream_closed(nghttp2_session*, int32_t id, uint32_t error_
   self.streams_.erase(it);
   self.drop_waiting(*stream);
   if (stream->streaming) --self.streaming_;
-  if (!stream->exchange) self.request_bytes_ -= std::min(self.request_bytes_, stream->request.body.size());
+  if (!stream->exchange) self.set_request_bytes(self.request_bytes_ - std::min(self.request_bytes_, stream->request.body.size()));
   if (stream->exchange && !stream->answered) --self.in_handler_;
   if (stream->exchange) stream->exchange->close();
   // Opening and resetting costs the peer nothing and us a request (CVE-2023-44487).
@@ -356,7 +380,7 @@ int Http2Connection::stream_closed(nghttp2_session*, int32_t id, uint32_t error_
 
 void Http2Connection::refuse(Stream& stream, int status, std::string_view text) {
   stream.refusal = status;
-  request_bytes_ -= std::min(request_bytes_, stream.request.body.size());
+  set_request_bytes(request_bytes_ - std::min(request_bytes_, stream.request.body.size()));
   stream.request.body = {};
   answer(stream, failure_response(status, status == 413 ? fmt::format("Request entity too large: limit is {}",
                                                                       link_.config().max_body)
@@ -397,6 +421,12 @@ void Http2Connection::answer(Stream& stream, Response response) {
   const std::string length = std::to_string(size);
   submit(stream, response.status, response.headers, bodiless ? nullptr : &length, has_body);
   stream.finished = true;
+  // Who is nobody is told so once, and has no other stream to ask on.
+  if (response.status == 401 && !link_.peer().certificate_verified && !terminated_) {
+    terminated_ = true;
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                          nullptr, 0);
+  }
   if (!has_body) return;
   for (Chunk& chunk : response.body) {
     if (chunk && !chunk->empty()) add_body(stream, std::move(chunk));

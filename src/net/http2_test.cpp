@@ -86,6 +86,28 @@ class Peer2 {
                                   nullptr);
   }
 
+  // A request whose body comes a byte at a time: one whenever the stream is resumed.
+  int32_t trickle(const std::string& method, const std::string& path) {
+    std::vector<std::pair<std::string, std::string>> all = {
+        {":method", method}, {":scheme", "http"}, {":authority", "host"}, {":path", path}};
+    std::vector<nghttp2_nv> fields;
+    for (auto& [name, value] : all) {
+      fields.push_back({reinterpret_cast<uint8_t*>(name.data()), reinterpret_cast<uint8_t*>(value.data()), name.size(),
+                        value.size(), NGHTTP2_NV_FLAG_NONE});
+    }
+    nghttp2_data_provider provider{};
+    provider.source.ptr = &odd_;
+    provider.read_callback = [](nghttp2_session*, int32_t, uint8_t* buffer, size_t, uint32_t*, nghttp2_data_source* from,
+                                void*) -> ssize_t {
+      bool& odd = *static_cast<bool*>(from->ptr);
+      odd = !odd;
+      if (!odd) return NGHTTP2_ERR_DEFERRED;
+      *buffer = 'x';
+      return 1;
+    };
+    return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(), &provider, nullptr);
+  }
+
   bool flush() {
     for (;;) {
       const uint8_t* bytes = nullptr;
@@ -122,6 +144,7 @@ class Peer2 {
  private:
   RawPeer raw_;
   std::vector<std::unique_ptr<std::pair<std::string, size_t>>> sources_;
+  bool odd_ = false;
 };
 
 void echo(Request request, std::shared_ptr<Responder> responder) {
@@ -266,6 +289,86 @@ TEST(Http2, PingAndSettingsFloodsEndTheConnection) {
     }
     EXPECT_FALSE(peer.raw().timed_out) << "closed by the server";
   }
+}
+
+// CVE-2023-45288, CVE-2024-28182: header blocks that never end.
+TEST(Http2, AContinuationFloodEndsTheConnection) {
+  TestServer server(echo, false);
+  Peer2 peer(server.port);
+  peer.finish(peer.request("GET", "/"));
+  auto frame = [](uint8_t type, uint8_t flags, std::string_view payload) {
+    std::string out;
+    out += static_cast<char>(payload.size() >> 16);
+    out += static_cast<char>(payload.size() >> 8);
+    out += static_cast<char>(payload.size());
+    out += static_cast<char>(type);
+    out += static_cast<char>(flags);
+    out += std::string("\0\0\0\x03", 4);
+    return out.append(payload);
+  };
+  // An indexed field, ":method: GET", then never END_HEADERS: a literal field in each frame.
+  bool open = peer.raw().send(frame(1, 1, "\x82"));
+  const std::string field = std::string("\x00\x01" "a\x7f\x81\x7e", 6) + std::string(16'000, 'x');
+  size_t sent = 0;
+  while (open && sent < (256u << 20)) {
+    open = peer.raw().send(frame(9, 0, field));
+    sent += field.size();
+  }
+  EXPECT_FALSE(open) << "closed by the server";
+  EXPECT_LT(sent, 64u << 20);
+}
+
+TEST(Http2, AZeroWindowIsNoParkingPlace) {
+  TestServer server(
+      [](Request, std::shared_ptr<Responder> responder) {
+        responder->send({200, {}, {make_chunk(std::string(1u << 20, 'x'))}});
+      },
+      false, {.idle_seconds = 1});
+  Peer2 peer(server.port);
+  const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+  nghttp2_submit_settings(peer.session, NGHTTP2_FLAG_NONE, &entry, 1);
+  peer.request("GET", "/");
+  while (peer.pump()) {
+  }
+  EXPECT_FALSE(peer.raw().timed_out) << "closed by the server";
+}
+
+TEST(Http2, ABodyThatTricklesIsReset) {
+  auto sink = std::make_shared<std::promise<std::shared_ptr<BodyStream>>>();
+  TestServer server(
+      [sink](Request, std::shared_ptr<Responder> responder) { sink->set_value(responder->stream(200, {})); }, false,
+      {.body_seconds = 1});
+  Peer2 peer(server.port);
+  peer.request("GET", "/watch");  // keeps the connection in use
+  const int32_t id = peer.trickle("POST", "/slow");
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!peer.got[id].closed && std::chrono::steady_clock::now() < end) {
+    nghttp2_session_resume_data(peer.session, id);
+    peer.flush();
+    if (!peer.raw().wait_readable(20)) continue;
+    peer.pump();
+  }
+  EXPECT_TRUE(peer.got[id].closed);
+  EXPECT_LT(peer.goaway, 0) << "only the stream goes";
+}
+
+TEST(Http2, NobodyIsToldSoOnce) {
+  TestServer server([](Request, std::shared_ptr<Responder> responder) { responder->send({401, {}, {make_chunk("no")}}); },
+                    false);
+  Peer2 peer(server.port);
+  auto& first = peer.finish(peer.request("GET", "/"));
+  EXPECT_EQ(first.body, "no");
+  while (peer.pump()) {
+  }
+  EXPECT_EQ(peer.goaway, 0);
+  EXPECT_FALSE(peer.raw().timed_out) << "closed by the server";
+}
+
+TEST(Http2, LongTargets) {
+  TestServer server(echo, false);
+  Peer2 peer(server.port);
+  EXPECT_EQ(peer.finish(peer.request("GET", "/" + std::string(40'000, 'a'))).headers[":status"], "414");
+  EXPECT_EQ(peer.finish(peer.request("GET", "/" + std::string(30'000, 'a'))).headers[":status"], "201");
 }
 
 TEST(Http2, APeerThatDoesNotReadIsCut) {

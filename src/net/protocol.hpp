@@ -27,6 +27,8 @@ class Link {
   // The connection is cut when that time has passed; replaces the last one.
   virtual void set_deadline(std::chrono::seconds from_now) = 0;
   virtual void clear_deadline() = 0;
+  // How many bytes of request bodies this connection holds that are not whole yet.
+  virtual void set_collecting(size_t bytes) = 0;
   // Once the output is written: say goodbye and close.
   virtual void close_when_flushed() = 0;
   // At once, after the current call.
@@ -72,7 +74,6 @@ std::unique_ptr<Protocol> make_http2_protocol(Link& link);
 std::unique_ptr<Protocol> make_websocket_protocol(Link& link, std::shared_ptr<Exchange> exchange);
 
 // Limits that clients have no reason to know.
-inline constexpr std::chrono::seconds kBodyTime{60};    // from the head to the whole body
 inline constexpr std::chrono::seconds kLingerTime{10};  // from our goodbye to the peer's
 inline constexpr size_t kReadAhead = 64u << 10;         // of the next requests while one is being answered
 

@@ -263,6 +263,36 @@ void ServerLoop::cut_overdue() {
   if (next != SteadyTime::max()) note_deadline(next);
 }
 
+void ServerLoop::note_collecting(size_t before, size_t now) {
+  collecting_ = collecting_ - before + now;
+  if (now > before && collecting_ > config.max_collecting) cut_slowest();
+}
+
+// Who sends a body within a second is left alone as long as there is any room; of the others the slowest goes.
+void ServerLoop::cut_slowest() {
+  constexpr size_t kHardFactor = 4;
+  constexpr double kSlow = 256.0 * 1024;  // bytes a second
+  const SteadyTime now = std::chrono::steady_clock::now();
+  Connection* slowest = nullptr;
+  Connection* largest = nullptr;
+  double slowest_rate = kSlow;
+  for (const auto& [key, connection] : connections_) {
+    if (connection->collecting() == 0) continue;
+    if (!largest || connection->collecting() > largest->collecting()) largest = key;
+    const double age = std::chrono::duration<double>(now - connection->collecting_since()).count();
+    const double rate = static_cast<double>(connection->collecting()) / age;
+    if (age < 1 || rate >= slowest_rate) continue;
+    slowest_rate = rate;
+    slowest = key;
+  }
+  Connection* chosen = slowest ? slowest : collecting_ > kHardFactor * config.max_collecting ? largest : nullptr;
+  if (!chosen) return;
+  chosen->set_collecting(0);
+  chosen->cut("too many request bodies are under way, and this one is slow or large");
+  mark_dirty(chosen);
+  if (!draining_) asio::post(context, [this] { drain(); });
+}
+
 void ServerLoop::close_all() {
   stopping = true;
   mailbox->close();

@@ -15,13 +15,19 @@ struct ServerConfig {
   std::string certificate_pem;
   std::string key_pem;
   std::string client_ca_pem;  // client certificates signed by it are verified; none is required
-  // Limits; beyond them: 413, 431, 400 and the connection is closed.
+  // Limits; beyond them: 413, 414, 431, 400 and the connection is closed.
   size_t max_body = 3u << 20;  // 3,145,728: the API server's limit
   size_t max_header_bytes = 64u << 10;
   size_t max_headers = 100;
+  size_t max_target = 32u << 10;  // the request target: path and query
   int max_connections = 10'000;
   int idle_seconds = 120;     // keep-alive connection without a request
   int header_seconds = 10;    // from the first byte to the whole request head
+  int body_seconds = 60;      // from the head to the whole body
+  int stall_seconds = 30;     // a whole answer of which the peer takes nothing
+  // Bodies that have not all come yet, of all connections together. Beyond it the slowest sender is cut, if it is slow;
+  // beyond four times as much, the largest.
+  size_t max_collecting = 16u << 20;
   size_t max_pending = 32u << 20;  // bytes queued to one peer that does not read: then it is cut
 };
 

@@ -385,6 +385,67 @@ TEST(Http1Server, SlowHeadIsCut) {
   EXPECT_FALSE(peer.timed_out);
 }
 
+TEST(Http1Server, ABodyThatTricklesIsCut) {
+  TestServer server(echo, false, {.body_seconds = 1});
+  RawPeer peer(server.port);
+  peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  // Bytes go on coming: each is no excuse for the whole.
+  while (peer.send("x") && !peer.wait_closed(50)) {
+  }
+  EXPECT_EQ(peer.read_to_end(), "");
+  EXPECT_FALSE(peer.timed_out);
+}
+
+TEST(Http1Server, TooManySlowBodiesAtOnce) {
+  TestServer server(echo, false, {.max_collecting = 1u << 20});
+  std::vector<std::unique_ptr<RawPeer>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(std::make_unique<RawPeer>(server.port));
+    slow.back()->send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + std::string(100'000, 'x'));
+  }
+  // 2 MB are held; the senders rest. Who comes after a second with a whole body is served, and slow ones go.
+  EXPECT_FALSE(slow[0]->wait_closed(1'200));
+  auto reply = server.client()->round_trip(post("/in", std::string(2'000'000, 'y')));
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_EQ(reply->status, 200);
+  int cut = 0;
+  for (auto& peer : slow) cut += peer->wait_closed(0) ? 1 : 0;
+  EXPECT_GE(cut, 10);
+}
+
+TEST(Http1Server, LongTargets) {
+  TestServer server(echo, false);
+  for (bool whole : {true, false}) {
+    RawPeer peer(server.port);
+    peer.send("GET /" + std::string(40'000, 'a'));
+    if (whole) peer.send(" HTTP/1.1\r\nHost: a\r\n\r\n");
+    auto text = peer.read_to_end();
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 414 ")) << text.substr(0, 200);
+  }
+  RawPeer peer(server.port);
+  peer.send("GET /" + std::string(30'000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(peer.read_until("\r\n").starts_with("HTTP/1.1 200 "));
+}
+
+TEST(Http1Server, NobodyIsToldSoOnce) {
+  TestServer server([](Request, std::shared_ptr<Responder> responder) { responder->send({401, {}, {}}); }, false);
+  RawPeer peer(server.port);
+  peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(peer.read_to_end().find("Connection: close"), std::string::npos);
+  EXPECT_FALSE(peer.timed_out);
+}
+
+TEST(Http1Server, NoNewConnectionsOnTheWayOut) {
+  TestServer server(echo, false);
+  RawPeer peer(server.port);
+  peer.send("GET /one HTTP/1.1\r\nHost: a\r\n\r\n");
+  peer.read_until("/one?");
+  server.server->stop_accepting();
+  while (RawPeer(server.port).connected) std::this_thread::yield();
+  peer.send("GET /two HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(peer.read_until("/two?").find("/two?"), std::string::npos) << "those that are open go on";
+}
+
 TEST(Http1Server, IdleConnectionIsClosed) {
   TestServer server(echo, false, {.idle_seconds = 1});
   RawPeer peer(server.port);

@@ -119,6 +119,15 @@ class RawPeer {
     if (n < 0) reset = true;
     return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : "";
   }
+  bool wait_readable(int milliseconds) {
+    pollfd item{fd_, POLLIN, 0};
+    return ::poll(&item, 1, milliseconds) > 0;
+  }
+  // Whether the server ends the connection within so many milliseconds.
+  bool wait_closed(int milliseconds) {
+    pollfd item{fd_, POLLIN | POLLRDHUP, 0};
+    return ::poll(&item, 1, milliseconds) > 0 && (item.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  }
   std::string read_until(std::string_view mark) {
     while (seen.find(mark) == std::string::npos) {
       const std::string more = read_some();
