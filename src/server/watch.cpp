@@ -501,6 +501,7 @@ void Watches::feed_all(const std::vector<WatcherPtr>& watchers) {
 // Who reads nothing is let go: at once when too much waits in all, the longest standing first.
 void Watches::cut_slow(const std::vector<WatcherPtr>& watchers, Clock::time_point now) {
   size_t total = 0;
+  int cut = 0;
   std::vector<std::pair<Clock::duration, WatcherPtr>> still;
   for (const auto& watcher : watchers) {
     if (watcher->closed()) continue;
@@ -514,10 +515,13 @@ void Watches::cut_slow(const std::vector<WatcherPtr>& watchers, Clock::time_poin
     bool stuck = watcher->behind() && since >= limits_.standstill;
     if (!stuck && total <= limits_.total_bytes) continue;
     total -= std::min(total, watcher->held());
-    base::log_warning("server", "a watch of {} is cut: its client has read nothing for {} s", watcher->prefix(),
-                      std::chrono::duration_cast<seconds>(since).count());
     watcher->cut();
+    if (++cut == 1) {
+      base::log_warning("server", "a watch of {} is cut: its client has read nothing for {} s", watcher->prefix(),
+                        std::chrono::duration_cast<seconds>(since).count());
+    }
   }
+  if (cut > 1) base::log_warning("server", "{} more watches are cut for the same reason", cut - 1);
 }
 
 }  // namespace server

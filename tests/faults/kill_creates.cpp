@@ -2,24 +2,18 @@
 // there after the next start, whole, and no resourceVersion may be given twice.
 //   kill_creates SAMPAN ROUNDS
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <random>
 #include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/json.hpp"
 #include "base/strings.hpp"
-#include "client/client.hpp"
+#include "cluster_process.hpp"
 
 namespace {
 
@@ -29,29 +23,7 @@ using base::Value;
 constexpr int kThreads = 8;
 constexpr int kCreatesPerThread = 125;  // 1,000 in all
 
-const std::string kCluster = "kill-" + std::to_string(getpid());
 const client::Resource kConfigMaps{"", "v1", "configmaps", "default"};
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-client::Client make_client() {
-  std::string state = "/var/lib/sampan/" + kCluster;
-  auto settings = base::parse_json(slurp(state + "/cluster.json"));
-  net::ClientConfig config;
-  config.host = "127.0.0.1";
-  config.port = settings ? static_cast<int>((*settings)["apiPort"].int_or(0)) : 0;
-  config.ca_pem = slurp(state + "/pki/ca.crt");
-  config.certificate_pem = slurp(state + "/pki/admin.crt");
-  config.key_pem = slurp(state + "/pki/admin.key");
-  return client::Client(client::make_http_transport(config), "kill_creates");
-}
-
-bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
 
 struct Acknowledged {
   std::string name;
@@ -60,9 +32,8 @@ struct Acknowledged {
 };
 
 // Creates until the server dies; returns what it said yes to.
-std::vector<Acknowledged> create_until_death(int round, int thread) {
+std::vector<Acknowledged> create_until_death(client::Client api, int round, int thread) {
   std::vector<Acknowledged> acknowledged;
-  auto api = make_client();
   for (int i = 0; i < kCreatesPerThread; ++i) {
     std::string name = fmt::format("r{}-t{}-{}", round, thread, i), value = fmt::format("value-{}-{}", name, std::string(200, 'v'));
     auto created = api.create(kConfigMaps, Object{{"apiVersion", "v1"}, {"kind", "ConfigMap"},
@@ -98,34 +69,30 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: kill_creates SAMPAN ROUNDS\n");
     return 2;
   }
-  std::string sampan = argv[1];
+  faults::ClusterProcess cluster(argv[1], "kill");
   int rounds = std::atoi(argv[2]);
-  std::string kubeconfig = "/tmp/" + kCluster + ".kubeconfig";
-  std::string up = fmt::format("{} up --isolated --name {} --kubeconfig {}", sampan, kCluster, kubeconfig);
-  std::string down = fmt::format("{} down --name {}; rm -f {}", sampan, kCluster, kubeconfig);
   unsigned seed = std::random_device()();
   fmt::print("seed {}\n", seed);
   std::mt19937 random(seed);
   size_t total = 0;
   int64_t last_version = 0;
   std::string wrong;
-  if (!run(up)) wrong = "the cluster does not start";
+  if (!cluster.up()) wrong = "the cluster does not start";
   for (int round = 0; round < rounds && wrong.empty(); ++round) {
-    int pid = std::atoi(slurp("/run/sampan/" + kCluster + "/sampan.pid").c_str());
     std::vector<std::vector<Acknowledged>> parts(kThreads);
     std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) threads.emplace_back([&, t] { parts[static_cast<size_t>(t)] = create_until_death(round, t); });
+    for (int t = 0; t < kThreads; ++t) threads.emplace_back([&, t] { parts[static_cast<size_t>(t)] = create_until_death(cluster.client(), round, t); });
     std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution(1'000, 120'000)(random)));
-    if (pid > 1) ::kill(pid, SIGKILL);
+    cluster.kill();
     for (auto& thread : threads) thread.join();
     std::vector<Acknowledged> acknowledged;
     for (auto& part : parts) acknowledged.insert(acknowledged.end(), part.begin(), part.end());
     total += acknowledged.size();
-    if (!run(up)) {
+    if (!cluster.up()) {
       wrong = "the cluster does not start again";
       break;
     }
-    auto api = make_client();
+    auto api = cluster.client();
     wrong = verify(api, acknowledged);
     for (auto& one : acknowledged) {
       int64_t version = base::parse_int(one.version).value_or(0);
@@ -136,8 +103,7 @@ int main(int argc, char** argv) {
     if (wrong.empty() && !api.remove_collection(kConfigMaps, {}, {.label_selector = "test=kill"})) wrong = "cannot delete the round's objects";
     if (!wrong.empty()) wrong = fmt::format("round {}: {}", round, wrong);
   }
-  if (!wrong.empty()) fmt::print("{}\n{}\n", wrong, slurp("/var/lib/sampan/" + kCluster + "/sampan.log"));
-  run(down);
+  if (!wrong.empty()) fmt::print("{}\n{}\n", wrong, cluster.log());
   fmt::print("{} creates acknowledged before {} kills: {}\n", total, rounds, wrong.empty() ? "all are there" : "FAILED");
   return wrong.empty() && total > 0 ? 0 : 1;
 }
