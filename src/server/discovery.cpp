@@ -297,6 +297,22 @@ void Documents::serve_group_version(const ExchangePtr& exchange) {
   send_document(exchange, net::make_chunk(base::write_json(std::move(list)) + "\n"));
 }
 
+void Documents::serve_root(const ExchangePtr& exchange) {
+  std::vector<std::string> paths{"/api", "/api/v1", "/apis"};
+  auto catalog = core_.catalog();
+  for (const auto& group : groups_of(catalog->registry())) {
+    if (group.group.empty()) continue;
+    paths.push_back("/apis/" + group.group);
+    for (const auto& version : group.versions) paths.push_back(fmt::format("/apis/{}/{}", group.group, version));
+  }
+  for (std::string_view path : {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"})
+    paths.emplace_back(path);
+  std::sort(paths.begin(), paths.end());
+  exchange->format = {};
+  exchange->send_document(
+      200, net::make_chunk(base::write_json_pretty(base::Object{{"paths", texts(paths)}}, 2) + "\n"));
+}
+
 void Documents::serve_version(const ExchangePtr& exchange) {
   const auto& version = core_.config.git_version;  // v1.36.0+...
   auto pieces = base::split(version, '.');

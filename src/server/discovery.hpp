@@ -35,6 +35,7 @@ class Documents {
   void serve_groups(const ExchangePtr& exchange);
   void serve_group(const ExchangePtr& exchange);
   void serve_group_version(const ExchangePtr& exchange);
+  void serve_root(const ExchangePtr& exchange);
   void serve_version(const ExchangePtr& exchange);
   void serve_openapi_index(const ExchangePtr& exchange);
   void serve_openapi_document(const ExchangePtr& exchange);

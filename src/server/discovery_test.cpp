@@ -24,6 +24,12 @@ const base::Value* find(const base::Value& list, std::string_view member, std::s
   return nullptr;
 }
 
+TEST_F(Discovery, TheRootNamesWhatThereIs) {
+  auto paths = base::write_json(call("GET", "/").json["paths"]);
+  for (auto path : {"\"/api/v1\"", "\"/apis/apps/v1\"", "\"/openapi/v3\"", "\"/readyz\""})
+    EXPECT_NE(paths.find(path), std::string::npos) << paths;
+}
+
 TEST_F(Discovery, AggregatedWithETag) {
   auto core = call("GET", "/api?timeout=32s", "", {{"Accept", kAggregated}});
   EXPECT_EQ(core.headers.get("Content-Type"),

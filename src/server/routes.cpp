@@ -48,6 +48,7 @@ void parse_resource(Route& route, const std::vector<std::string>& s, size_t at) 
 
 Route parse_route(std::string_view path) {
   Route route;
+  if (path == "/") route.type = Route::Type::root;
   auto s = segments_of(path);
   if (s.empty()) return route;
   const std::string& first = s[0];

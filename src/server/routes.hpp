@@ -10,6 +10,7 @@ struct Route {
   enum class Type {
     unknown,  // nothing of ours; `under_api` tells whether it lies below /api or /apis
     health,   // /healthz, /livez, /readyz and their checks
+    root,     // "/": the paths that there are
     version,
     core_versions,     // /api
     groups,            // /apis

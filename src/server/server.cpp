@@ -166,6 +166,8 @@ void Server::dispatch(const ExchangePtr& exchange) {
   switch (route.type) {
     case Route::Type::health:
       return serve_health(exchange);
+    case Route::Type::root:
+      return documents.serve_root(exchange);
     case Route::Type::version:
       return documents.serve_version(exchange);
     case Route::Type::core_versions:
