@@ -13,17 +13,16 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/json.hpp"
+#include "../tests/support/cluster.hpp"
 #include "base/strings.hpp"
 #include "client/client.hpp"
-#include "net/client.hpp"
 
 namespace {
 
@@ -32,8 +31,8 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-const std::string kCluster = "bench-" + std::to_string(getpid());
-std::string sampan, image;
+std::unique_ptr<support::Cluster> cluster;
+std::string image;
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -48,41 +47,26 @@ void print_spread(std::string_view what, std::vector<double> ms) {
   std::fflush(stdout);
 }
 
-std::string slurp(const std::string& path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
+void must(bool done, std::string_view what) {
+  if (done) return;
+  fmt::print(stderr, "error: {}: {}\n", what, cluster->output());
+  cluster.reset();
+  std::exit(1);
 }
 
-void must_run(const std::string& command) {
-  if (std::system(("(" + command + ") >/tmp/" + kCluster + ".out 2>&1").c_str()) != 0) {
-    fmt::print(stderr, "error: failed: {}\n", command);
-    fmt::print(stderr, "{}\n", slurp("/tmp/" + kCluster + ".out"));
-    std::exit(1);
-  }
-}
-
-void up() { must_run(sampan + " up --isolated --name " + kCluster + " --kubeconfig /tmp/" + kCluster + ".kubeconfig"); }
-void down() { must_run(sampan + " down --name " + kCluster + "; rm -f /tmp/" + kCluster + ".kubeconfig"); }
+void up() { must(cluster->up(), "sampan up"); }
+void down() { must(cluster->down(), "sampan down"); }
+void import_image() { must(cluster->command("image import " + image), "sampan image import"); }
 
 client::Client make_client() {
-  std::string state = "/var/lib/sampan/" + kCluster;
-  auto settings = base::parse_json(slurp(state + "/cluster.json"));
-  net::ClientConfig config;
-  config.host = "127.0.0.1";
-  config.port = settings ? static_cast<int>((*settings)["apiPort"].int_or(0)) : 0;
-  config.ca_pem = slurp(state + "/pki/ca.crt");
-  config.certificate_pem = slurp(state + "/pki/admin.crt");
-  config.key_pem = slurp(state + "/pki/admin.key");
-  return client::Client(client::make_http_transport(config), "cluster_bench");
+  return client::Client(client::make_http_transport(cluster->client_config()), "cluster_bench");
 }
 
 template <class T>
 T must(base::Result<T> result) {
   if (result) return std::move(*result);
-  fmt::print(stderr, "error: {}\n", result.error().message);
-  std::exit(1);
+  must(false, result.error().message);
+  std::abort();
 }
 
 void bench_up() {
@@ -96,11 +80,9 @@ void bench_up() {
   print_spread("sampan up, from nothing to Ready", times);
 }
 
-int server_pid() { return std::atoi(slurp("/run/sampan/" + kCluster + "/sampan.pid").c_str()); }
-
 // user+system time of the process in clock ticks.
 long cpu_ticks(int pid) {
-  std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat = support::slurp("/proc/" + std::to_string(pid) + "/stat");
   std::istringstream rest(stat.substr(stat.rfind(')') + 1));
   std::string word;
   long ticks = 0;
@@ -111,7 +93,7 @@ long cpu_ticks(int pid) {
 }
 
 long resident_kib(int pid, std::string_view key) {
-  std::istringstream in(slurp("/proc/" + std::to_string(pid) + "/smaps_rollup"));
+  std::istringstream in(support::slurp("/proc/" + std::to_string(pid) + "/smaps_rollup"));
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with(key)) return std::atol(line.c_str() + key.size());
   }
@@ -121,7 +103,7 @@ long resident_kib(int pid, std::string_view key) {
 void bench_idle() {
   up();
   std::this_thread::sleep_for(std::chrono::seconds(5));
-  int pid = server_pid();
+  int pid = cluster->pid();
   long before = cpu_ticks(pid);
   auto start = Clock::now();
   std::this_thread::sleep_for(std::chrono::seconds(60));
@@ -183,7 +165,7 @@ bool running(const Value& pod) { return pod.at({"status", "phase"}).as_string() 
 
 void bench_pods() {
   up();
-  must_run(sampan + " image import --name " + kCluster + " " + image);
+  import_image();
   auto api = make_client();
   client::Resource pods{"", "v1", "pods", "default"};
   std::string version(must(api.list(pods)).at({"metadata", "resourceVersion"}).as_string());
@@ -235,7 +217,7 @@ bool answers(const std::string& ip, int port) {
 // POST of the Service sent -> the first HTTP answer through its cluster IP, from the node's namespace.
 void bench_service() {
   up();
-  must_run(sampan + " image import --name " + kCluster + " " + image);
+  import_image();
   auto api = make_client();
   client::Resource pods{"", "v1", "pods", "default"}, services{"", "v1", "services", "default"};
   must(api.create(pods, busybox_pod("web", "mkdir -p /www; echo hello >/www/index.html; exec httpd -f -p 8080 -h /www")));
@@ -253,7 +235,7 @@ void bench_service() {
     std::string ip(created.at({"spec", "clusterIP"}).as_string());
     // Only this thread enters the node's namespace: the API's loopback port belongs to the host's.
     std::thread probe([&] {
-      int fd = ::open(("/run/netns/sampan-" + kCluster).c_str(), O_RDONLY | O_CLOEXEC);
+      int fd = ::open(("/run/netns/sampan-" + cluster->name()).c_str(), O_RDONLY | O_CLOEXEC);
       if (fd < 0 || ::setns(fd, CLONE_NEWNET) != 0) {
         fmt::print(stderr, "error: cannot enter the node's network namespace\n");
         std::exit(1);
@@ -279,7 +261,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: cluster_bench SAMPAN BUSYBOX.tar [up idle create pods service]\n");
     return 2;
   }
-  sampan = argv[1];
+  cluster = std::make_unique<support::Cluster>(argv[1], "bench");
   image = argv[2];
   std::set<std::string> wanted(argv + 3, argv + argc);
   auto want = [&](const char* name) { return wanted.empty() || wanted.contains(name); };
@@ -288,4 +270,5 @@ int main(int argc, char** argv) {
   if (want("create")) bench_create();
   if (want("pods")) bench_pods();
   if (want("service")) bench_service();
+  cluster.reset();
 }
