@@ -1,7 +1,6 @@
 // Many watches of one collection while it changes: every change must reach each of them once and in order, and soon.
 // All watches are read by one thread, each over a connection of its own.
 #include <fmt/format.h>
-#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -172,7 +171,7 @@ struct Poller {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = &follower;
-    ::epoll_ctl(fd, EPOLL_CTL_ADD, SSL_get_fd(follower.wire->channel().ssl()), &event);
+    if (::epoll_ctl(fd, EPOLL_CTL_ADD, follower.wire->fd(), &event) != 0) throw Failed("epoll_ctl failed");
   }
 };
 

@@ -38,6 +38,7 @@ class Wire {
 
   // For the WebSocket, which reads and writes from several threads: its own lock around the channel, poll without it.
   Channel& channel() { return channel_; }
+  int fd() const { return fd_; }  // for who polls many
   base::Result<void> wait(Io what, Deadline deadline) const;
   base::Error lost(std::string_view doing) const;
 
