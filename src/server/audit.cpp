@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
+#include "api/protobuf.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
@@ -31,21 +33,29 @@ void drop_managed_fields(base::Value& object) {
   }
 }
 
+// `kind`: what the body is when it is protobuf; may be null.
+std::optional<base::Value> parse_body(std::string_view body, std::string_view type, const api::KindPtr& kind) {
+  auto kept = [](auto value) { return value ? std::optional(std::move(*value)) : std::nullopt; };
+  if (type.find("yaml") != std::string_view::npos) return kept(base::parse_yaml(body));
+  if (type.empty() || type.find("json") != std::string_view::npos) return kept(base::parse_json(body));
+  if (type.find(api::kProtobufMediaType) == std::string_view::npos || !kind || !api::has_protobuf(*kind)) return std::nullopt;
+  auto value = api::decode_protobuf(*kind, body);
+  if (!value || (*value)["kind"].as_string() != kind->kind) return std::nullopt;
+  return std::move(*value);
+}
+
 // A body as an object of the event; `truncated` is set when it is too large.
-std::optional<base::Value> body_object(std::string_view body, std::string_view type, bool without_managed_fields,
-                                       bool& truncated) {
+std::optional<base::Value> body_object(std::string_view body, std::string_view type, const api::KindPtr& kind,
+                                       bool without_managed_fields, bool& truncated) {
   if (body.empty()) return std::nullopt;
   if (body.size() > kMaxBody) {
     truncated = true;
     return std::nullopt;
   }
-  bool yaml = type.find("yaml") != std::string_view::npos;
-  bool json = type.empty() || type.find("json") != std::string_view::npos;
-  if (!yaml && !json) return std::nullopt;
-  auto value = yaml ? base::parse_yaml(body) : base::parse_json(body);
+  auto value = parse_body(body, type, kind);
   if (!value || (!value->is_object() && !value->is_array())) return std::nullopt;
   if (without_managed_fields) drop_managed_fields(*value);
-  return std::move(*value);
+  return value;
 }
 
 base::Array texts(const std::vector<std::string>& list) {
@@ -58,10 +68,10 @@ void set_text(base::Object& object, std::string_view name, const std::string& te
   if (!text.empty()) object.set(name, text);
 }
 
-base::Value response_status(int code, std::string_view body, std::string_view type) {
+base::Value response_status(int code, std::string_view body, std::string_view type, const api::KindPtr& kind) {
   base::Object status{{"metadata", base::Object{}}};
-  if (code >= 400 && body.size() <= kMaxBody && type.find("json") != std::string_view::npos) {
-    if (auto value = base::parse_json(body); value && (*value)["kind"].as_string() == "Status") {
+  if (code >= 400 && body.size() <= kMaxBody) {
+    if (auto value = parse_body(body, type, kind); value && (*value)["kind"].as_string() == "Status") {
       for (const char* member : {"status", "message", "reason", "details"}) {
         if (const auto* found = value->as_object().find(member)) status.set(member, *found);
       }
@@ -105,14 +115,14 @@ base::Value make_audit_event(const AuditFacts& facts, AuditStage stage, base::Ti
   }
   bool truncated = false;
   bool bare = facts.decision.omit_managed_fields;
-  if (stage != AuditStage::request_received) event.set("responseStatus", response_status(code, body, type));
+  if (stage != AuditStage::request_received) event.set("responseStatus", response_status(code, body, type, facts.status_kind));
   if (facts.decision.level >= AuditLevel::request) {
-    if (auto object = body_object(facts.request_body, facts.request_type, bare, truncated)) {
+    if (auto object = body_object(facts.request_body, facts.request_type, facts.kind, bare, truncated)) {
       event.set("requestObject", std::move(*object));
     }
   }
   if (facts.decision.level >= AuditLevel::request_response && stage == AuditStage::response_complete) {
-    if (auto object = body_object(body, type, bare, truncated)) event.set("responseObject", std::move(*object));
+    if (auto object = body_object(body, type, code >= 400 ? facts.status_kind : facts.kind, bare, truncated)) event.set("responseObject", std::move(*object));
   }
   event.set("requestReceivedTimestamp", base::format_micro_time(facts.received));
   event.set("stageTimestamp", base::format_micro_time(now));

@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "api/kinds.hpp"
 #include "base/guarded.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -41,6 +42,8 @@ struct AuditFacts {
   std::string request_body;  // kept only when the level asks for it
   std::string request_type;  // its Content-Type
   AuditDecision decision;
+  api::KindPtr kind;         // of the resource, for bodies in protobuf; may be null
+  api::KindPtr status_kind;  // of failures
 };
 
 // `body` and `type`: of the answer; looked at when the level asks for it, and for the reason of a failure.

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "api/protobuf.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "server/inflight.hpp"
@@ -187,6 +188,30 @@ TEST_F(AuditTest, BodiesAndStagesAsThePolicySays) {
   EXPECT_TRUE(lines[3]["responseObject"].is_null());
   EXPECT_EQ(lines[5].at({"annotations", "audit.k8s.io/truncated"}).as_string(), "true");
   EXPECT_TRUE(lines[5]["requestObject"].is_null());
+}
+
+TEST_F(AuditTest, BodiesInProtobufAreReadToo) {
+  auto kinds = api::load_builtin_kinds();
+  ASSERT_TRUE(kinds);
+  AuditFacts facts;
+  facts.decision.level = request_response;
+  facts.subject = subject("create", "configmaps");
+  facts.kind = kinds->find_kind("v1", "ConfigMap");
+  facts.status_kind = kinds->find_kind("v1", "Status");
+  ASSERT_TRUE(facts.kind && facts.status_kind);
+  const std::string type = "application/vnd.kubernetes.protobuf";
+  auto map = base::parse_json(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"a":"b"}})");
+  facts.request_body = api::encode_protobuf(*facts.kind, *map);
+  facts.request_type = type;
+  auto status = base::parse_json(
+      R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"Forbidden","code":403})");
+  auto event = make_audit_event(facts, AuditStage::response_complete, base::Time(), 403,
+                                api::encode_protobuf(*facts.status_kind, *status), type);
+  EXPECT_EQ(event.at({"requestObject", "data", "a"}).as_string(), "b");
+  EXPECT_EQ(event.at({"responseStatus", "reason"}).as_string(), "Forbidden");
+  EXPECT_EQ(event.at({"responseObject", "message"}).as_string(), "no");
+  facts.request_body = "k8s";
+  EXPECT_TRUE(make_audit_event(facts, AuditStage::response_complete, base::Time(), 400, "", "")["requestObject"].is_null());
 }
 
 TEST_F(AuditTest, TheFileIsPutAsideBySize) {

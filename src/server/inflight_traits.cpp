@@ -96,6 +96,8 @@ RequestTraits make_traits(const Exchange& exchange, bool audited) {
   if (!audited) return traits;
   auto& facts = traits.audit;
   facts.api_version = route.version;
+  if (exchange.resource && route.subresource.empty()) facts.kind = exchange.resource->kind;
+  if (exchange.builtin) facts.status_kind = exchange.builtin->find_kind("v1", "Status");
   facts.subject.user = exchange.user.name;
   facts.subject.groups = exchange.user.groups;
   facts.subject.verb = verb.empty() ? base::to_lower(request.method) : verb;

@@ -46,7 +46,8 @@ class GarbageCollector final : public Controller {
 
  private:
   static bool collectable(const client::ResourceKind& kind) {
-    return kind.kind != "Event" && kind.has_verb("list") && kind.has_verb("watch") && kind.has_verb("delete");
+    // The legacy group shows objects that other groups have.
+    return kind.kind != "Event" && kind.group != "extensions" && kind.has_verb("list") && kind.has_verb("watch") && kind.has_verb("delete");
   }
 
   client::MetadataWatcher::Callbacks callbacks() {

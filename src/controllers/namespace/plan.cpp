@@ -73,6 +73,7 @@ std::vector<std::vector<client::ResourceKind>> plan_deletion_steps(const std::ve
   std::vector<client::ResourceKind> pods, others, events;
   for (const auto& kind : kinds) {
     if (!kind.namespaced || !kind.preferred || !kind.has_verb("list") || !kind.has_verb("delete")) continue;
+    if (kind.group == "extensions") continue;  // shows objects that other groups have
     if (kind.kind == "Event" && (kind.group.empty() || kind.group == "events.k8s.io")) {
       if (events.empty()) events.push_back(kind);  // both groups show the same objects
     } else if (kind.group.empty() && kind.plural == "pods") {
