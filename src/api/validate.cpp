@@ -179,6 +179,8 @@ Result<void> validate_update(const Kind& kind, const Value& fresh, const Value& 
 std::vector<std::string> warnings_for(const Kind& kind, const Value& object) {
   std::vector<std::string> out;
   if (kind.group == "networking.k8s.io") return rules::network_warnings(kind, object);
+  if (is_definition(kind) && object.at({"spec", "conversion", "strategy"}).as_string() == "Webhook")
+    out.emplace_back("spec.conversion: webhooks are not called yet: only the storage version is served");
   if (!kind.group.empty()) return out;
   const Value& spec = object["spec"];
   if (kind.kind == "Endpoints") out.emplace_back("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");

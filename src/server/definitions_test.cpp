@@ -82,6 +82,18 @@ TEST_F(Definitions, EveryVersionShowsTheSameObjects) {
   watch->hang_up();
 }
 
+TEST_F(Definitions, WithoutItsWebhookOnlyTheStorageVersionIsServed) {
+  std::string text = kBoat;
+  text.replace(text.find("\"scope\""), 0,
+               R"("conversion":{"strategy":"Webhook","webhook":{"clientConfig":{"url":"https://192.0.2.1/convert"},)"
+               R"("conversionReviewVersions":["v1"]}},)");
+  auto crd = call("POST", kCrds, text);
+  ASSERT_EQ(crd.status, 201) << crd.text;
+  EXPECT_NE(crd.headers.get("Warning").find("only the storage version is served"), std::string::npos);
+  EXPECT_EQ(call("GET", kBoats).status, 200);
+  EXPECT_EQ(call("GET", kOldBoats).status, 404);
+}
+
 TEST_F(Definitions, ScaleAndStatusAreApart) {
   ASSERT_EQ(call("POST", kCrds, kBoat).status, 201);
   ASSERT_EQ(call("POST", kBoats, boat("v2", "junk", R"({"sails":2})")).status, 201);
@@ -115,11 +127,22 @@ TEST_F(Definitions, ADefinitionThatGoesTakesNothingNew) {
   watch->wait_finished();
 }
 
+TEST_F(Definitions, ALaterDefaultShowsOnWhatIsStored) {
+  ASSERT_EQ(call("POST", kCrds, kBoat).status, 201);
+  ASSERT_EQ(call("POST", kBoats, boat("v2", "junk", "{}")).status, 201);
+  auto changed = call("PATCH", std::string(kCrds) + "/boats.example.com",
+                      R"([{"op":"add","path":"/spec/versions/1/schema/openAPIV3Schema/properties/spec/properties/masts","value":{"type":"integer","default":2}}])",
+                      {{"Content-Type", "application/json-patch+json"}});
+  ASSERT_EQ(changed.status, 200) << changed.text;
+  EXPECT_EQ(call("GET", std::string(kBoats) + "/junk").json.at({"spec", "masts"}).int_or(0), 2);
+  EXPECT_EQ(call("GET", kBoats).json["items"].as_array()[0].at({"spec", "masts"}).int_or(0), 2);
+}
+
 TEST_F(Definitions, NamesAreTakenOnce) {
   ASSERT_EQ(call("POST", kCrds, kBoat).status, 201);
   auto second = call("POST", kCrds, definition("ships", "Boat", R"({"type":"object","properties":{"color":{"type":"string"}}})"));
   ASSERT_EQ(second.status, 201) << second.text;
-  EXPECT_EQ(condition(second.json, "NamesAccepted"), "False ShortNamesConflict");
+  EXPECT_EQ(condition(second.json, "NamesAccepted"), "False SingularConflict");
   EXPECT_EQ(condition(second.json, "Established"), "False NotAccepted");
   EXPECT_EQ(call("GET", "/apis/example.com/v2/namespaces/default/ships").status, 404);
 }

@@ -31,7 +31,7 @@ TEST(Routes, TellsPathsApart) {
       {"/openapi/v3", Type::openapi_index, "", "", "", "", "", ""},
       {"/openapi/v3/apis/apps/v1", Type::openapi_document, "apps", "v1", "", "", "", ""},
       {"/readyz/ping", Type::health, "", "", "", "", "", ""},
-      {"/", Type::unknown, "", "", "", "", "", ""},
+      {"/", Type::root, "", "", "", "", "", ""},
       {"/metrics", Type::unknown, "", "", "", "", "", ""},
   };
   for (const auto& c : cases) {

@@ -137,9 +137,12 @@ Result<CustomKinds> read_definition(const Value& crd, const Registry& builtin) {
   if (stored == versions.end())
     return base::fail(base::Reason::invalid, "no version of the definition is the storage version");
   TRY(const Schema::Property metadata, find_metadata(builtin));
+  // Webhooks are not called yet: without them only the stored version can be shown truly.
+  const bool only_stored = spec.at({"conversion", "strategy"}).as_string() == "Webhook";
   CustomKinds out;
   for (const Value& version : versions) {
     const bool is_storage = &version == &*stored;
+    if (only_stored && !is_storage) continue;
     if (!is_storage && !version["served"].as_bool()) continue;
     auto kind = read_version(spec, version, (*stored)["name"].as_string(), metadata);
     if (!kind) return std::unexpected(std::move(kind).error().wrap(version["name"].as_string()));
