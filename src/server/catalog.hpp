@@ -23,8 +23,12 @@ struct Resource {
   std::string qualified;  // as errors name it: "services", "deployments.apps"
   const Strategy* strategy = nullptr;  // null for kinds of which nothing is stored
   bool closing = false;   // its definition is being deleted: nothing new is created
+  // The definition changed and has defaults: what was stored before may lack them.
+  bool defaults_late = false;
 
   bool is_view() const { return kind != stored; }
+  // The stored bytes are not what is served.
+  bool converts() const { return is_view() || defaults_late; }
   std::string key(std::string_view namespace_, std::string_view name) const;
   // Prefix of all keys of one namespace; of all when the namespace is empty.
   std::string prefix_of(std::string_view namespace_) const;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/custom/definition.hpp"
 #include "api/meta.hpp"
 #include "base/json.hpp"
@@ -17,6 +19,14 @@ bool is_established(const base::Value& definition) {
     if (condition["type"].as_string() == "Established") return condition["status"].as_string() == "True";
   }
   return false;
+}
+
+// Whether anything below has a default.
+bool has_defaults(const api::Schema& schema) {
+  if (!schema.default_value.is_null() || (schema.items && has_defaults(*schema.items))) return true;
+  return std::ranges::any_of(schema.properties, [](const api::Schema::Property& property) {
+    return property.name != "metadata" && (!property.default_value.is_null() || has_defaults(*property.schema));
+  });
 }
 
 }  // namespace
@@ -68,6 +78,7 @@ bool Definitions::put(const store::Entry& entry) {
   for (const auto& kind : kinds->served) {
     auto resource = std::make_shared<Resource>(*make_resource(kind, kinds->storage, &core_.strategies.custom()));
     resource->closing = closing;
+    resource->defaults_late = api::generation_of(*definition) > 1 && has_defaults(*kind->schema);
     custom.resources.push_back(std::move(resource));
   }
   // Who watches must read again: the same objects may look different now. While a definition is being deleted its

@@ -18,14 +18,18 @@ base::Result<base::Value> to_stored(const Resource& resource, base::Value object
 }
 
 base::Result<base::Value> to_served(const Resource& resource, base::Value object) {
-  if (!resource.is_view()) return object;
-  TRY(auto served, api::convert(*resource.stored, *resource.kind, std::move(object)));
+  if (!resource.converts()) return object;
+  base::Value served = std::move(object);
+  if (resource.is_view()) {
+    TRY(served, api::convert(*resource.stored, *resource.kind, std::move(served)));
+  }
+  if (resource.defaults_late) api::apply_defaults(*resource.kind, served);
   if (resource.kind->schema && !resource.kind->custom) api::order_members(*resource.kind->schema, served);
   return served;
 }
 
 base::Result<net::Chunk> served_bytes(const Resource& resource, net::Chunk stored) {
-  if (!resource.is_view()) return stored;
+  if (!resource.converts()) return stored;
   auto object = base::parse_json(*stored);
   if (!object) return base::fail(base::Reason::internal_error, "Internal error occurred: a stored object cannot be read");
   TRY(auto served, to_served(resource, std::move(*object)));
@@ -33,7 +37,7 @@ base::Result<net::Chunk> served_bytes(const Resource& resource, net::Chunk store
 }
 
 base::Result<store::EntryPtr> served_entry(const Resource& resource, const store::EntryPtr& entry) {
-  if (!resource.is_view()) return entry;
+  if (!resource.converts()) return entry;
   auto bytes = served_bytes(resource, value_chunk(entry));
   if (!bytes) return std::unexpected(std::move(bytes).error().wrap(fmt::format("reading {}", entry->key)));
   auto served = std::make_shared<store::Entry>(*entry);
@@ -43,7 +47,7 @@ base::Result<store::EntryPtr> served_entry(const Resource& resource, const store
 
 base::Result<std::vector<store::EntryPtr>> served_entries(const Resource& resource,
                                                           std::vector<store::EntryPtr> entries) {
-  if (!resource.is_view()) return entries;
+  if (!resource.converts()) return entries;
   for (auto& entry : entries) {
     TRY(entry, served_entry(resource, entry));
   }
