@@ -1,9 +1,9 @@
 # One static library per folder of src/, with the folders below it that it may use.
 #   sampan_library(net USES base sys LINK OpenSSL::SSL)
 # Every *.cpp of the folder (and of its sub-folders) belongs to the library, but for *_test.cpp, which become the
-# program <name>_test.
+# program <name>_test. THREADS: these tests run once more under the thread sanitizer.
 function(sampan_library name)
-  cmake_parse_arguments(ARG "" "" "USES;LINK;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "" "USES;LINK;TEST_LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
@@ -24,7 +24,12 @@ function(sampan_library name)
     target_link_libraries(${name}_test PRIVATE sampan_${name} ${ARG_LINK} ${ARG_TEST_LINK} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE SAMPAN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME unit_${name} COMMAND ${name}_test WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
-    set_tests_properties(unit_${name} PROPERTIES LABELS "unit;sanitize" TIMEOUT 120)
+    set(labels unit sanitize)
     set_property(GLOBAL APPEND PROPERTY SAMPAN_UNIT_TESTS ${name}_test)
+    if(ARG_THREADS)
+      list(APPEND labels threads)
+      set_property(GLOBAL APPEND PROPERTY SAMPAN_THREAD_TESTS ${name}_test)
+    endif()
+    set_tests_properties(unit_${name} PROPERTIES LABELS "${labels}" TIMEOUT 120)
   endif()
 endfunction()
