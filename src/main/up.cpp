@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <set>
 #include <thread>
 
@@ -90,6 +91,13 @@ base::Result<void> wait_ready(int pipe, const ClusterPaths& paths) {
                     "the server ended at once; the end of " + paths.log_file + ":\n" + last_lines(paths.log_file, 5));
 }
 
+// What a build with sanitizers is told, the server shall hear as well; otherwise its environment is its own.
+void append_sanitizer_options(std::vector<std::string>& env) {
+  for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* value = std::getenv(name)) env.push_back(fmt::format("{}={}", name, value));
+  }
+}
+
 base::Result<void> start_server(const ClusterPaths& paths, const sys::Fd& listener, const std::vector<std::string>& flags) {
   TRY(auto log, sys::open_file(paths.log_file, O_WRONLY | O_CREAT | O_APPEND, 0600));
   TRY(auto pipe, sys::make_pipe());
@@ -99,6 +107,7 @@ base::Result<void> start_server(const ClusterPaths& paths, const sys::Fd& listen
                 "--ready-fd", std::to_string(pipe.write.get())};
   child.argv.insert(child.argv.end(), flags.begin(), flags.end());
   child.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"};
+  append_sanitizer_options(child.env);
   child.cwd = "/";
   child.stdout_fd = child.stderr_fd = log.get();
   child.keep_fds = {listener.get(), pipe.write.get()};
