@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <cstdio>
 
 #include "base/json.hpp"
@@ -96,7 +97,10 @@ int run_api_resources(Context& context) {
   auto all = (*session)->resources();
   if (!all) return print_error(all.error());
   std::vector<ApiResource> shown;
+  std::set<std::pair<std::string, std::string>> seen;
   for (auto& resource : **all) {
+    // Discovery names the preferred version first: of a kind with several, that one alone is shown.
+    if (!seen.emplace(resource.group, resource.plural).second) continue;
     if (args.given("api-group") && resource.group != args.get("api-group")) continue;
     if (args.given("namespaced") && resource.namespaced != args.on("namespaced")) continue;
     if (resource.verbs.empty() || !has_all(resource.verbs, args.all("verbs")) ||
