@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 #include <cstdio>
+#include <set>
 
 #include "base/json.hpp"
 #include "base/strings.hpp"
