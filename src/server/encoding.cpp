@@ -19,20 +19,28 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kFirst = {"apiVersion", "kind", "metadata"};
 
-// End of the JSON value (object or string aware) that begins at `at`; npos when the text ends before.
+using Stops = std::array<bool, 256>;
+constexpr Stops stops_at(std::string_view characters) {
+  Stops stops{};
+  for (char c : characters) stops[static_cast<unsigned char>(c)] = true;
+  return stops;
+}
+
+// End of the JSON object or array that begins at `at`; npos when the text ends before. Whole lists are read this way,
+// so it looks at each byte once and does nothing with most.
 size_t skip_object(std::string_view text, size_t at) {
-  int depth = 0;
-  bool in_string = false;
-  for (; at < text.size(); ++at) {
-    char c = text[at];
-    if (in_string) {
-      if (c == '\\') ++at;
-      if (c == '"') in_string = false;
+  static constexpr Stops kOutside = stops_at("\"{}[]"), kInside = stops_at("\\");
+  auto stops = [&](const Stops& set) { return set[static_cast<unsigned char>(text[at])]; };
+  for (int depth = 0; at < text.size(); ++at) {
+    while (at < text.size() && !stops(kOutside)) ++at;
+    if (at >= text.size()) break;
+    if (text[at] != '"') {
+      depth += text[at] == '{' || text[at] == '[' ? 1 : -1;
+      if (depth == 0) return at + 1;
       continue;
     }
-    if (c == '"') in_string = true;
-    if (c == '{' || c == '[') ++depth;
-    if ((c == '}' || c == ']') && --depth == 0) return at + 1;
+    ++at;
+    while (at < text.size() && text[at] != '"') at += stops(kInside) ? 2 : 1;
   }
   return std::string_view::npos;
 }
@@ -106,6 +114,27 @@ std::string_view metadata_bytes(std::string_view object) {
   size_t end = skip_object(object, at);
   if (end == std::string_view::npos) return {};
   return object.substr(at, end - at);
+}
+
+std::string without_managed_fields(std::string_view object) {
+  // Inside of a string the quotes would be escaped; and under this name in metadata only one member is an array.
+  constexpr std::string_view kMember = "\"managedFields\":[";
+  auto metadata = metadata_bytes(object);
+  size_t at = metadata.find(kMember);
+  if (at == std::string_view::npos) return std::string(object);
+  size_t end = skip_object(metadata, at + kMember.size() - 1);
+  if (end == std::string_view::npos) return std::string(object);
+  if (metadata[at - 1] == ',') {
+    --at;
+  } else if (end < metadata.size() && metadata[end] == ',') {
+    ++end;
+  }
+  auto before = static_cast<size_t>(metadata.data() - object.data());
+  std::string out;
+  out.reserve(object.size() - (end - at));
+  out += object.substr(0, before + at);
+  out += object.substr(before + end);
+  return out;
 }
 
 net::Chunk value_chunk(const store::EntryPtr& entry) { return {entry, &entry->value}; }

@@ -35,6 +35,9 @@ std::shared_ptr<const ParsedEntry> parse_custom_entry(const base::Value& object)
 // The bytes of the object's metadata member, braces included; "" when there is none.
 std::string_view metadata_bytes(std::string_view object);
 
+// The object's bytes without metadata.managedFields, which can be more than half of them: for who needs the rest parsed.
+std::string without_managed_fields(std::string_view object);
+
 // The entry's bytes without a copy.
 net::Chunk value_chunk(const store::EntryPtr& entry);
 

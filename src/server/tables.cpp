@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "api/columns.hpp"
 #include "base/json.hpp"
 #include "server/exchange.hpp"
@@ -44,7 +46,9 @@ void append_columns(std::string& out, const api::Kind& kind) {
 
 void append_row(std::string& out, const api::Kind& kind, const RenderStyle& style, std::string_view bytes) {
   base::Array cells;
-  if (auto object = base::parse_json(bytes)) cells = api::table_cells(kind, *object, style.now);
+  // Only a custom kind's columns may name managedFields.
+  auto object = kind.custom ? base::parse_json(bytes) : base::parse_json(without_managed_fields(bytes));
+  if (object) cells = api::table_cells(kind, *object, style.now);
   out += "{\"cells\":";
   base::append_json(out, base::Value(std::move(cells)));
   if (style.include == IncludeObject::metadata) {
@@ -79,31 +83,51 @@ std::string revision_metadata(std::string_view bytes) {
   return fmt::format("{{\"resourceVersion\":\"{}\"}}", version);
 }
 
-std::string render_table(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
-                         std::span<const store::EntryPtr> entries) {
-  std::string out = table_head(kind, style, list_meta_json(meta), true);
-  bool first = true;
-  for (const auto& entry : entries) {
-    if (!first) out += ',';
-    first = false;
-    append_row(out, kind, style, entry->value);
+// A list that is made from its entries, in pieces: as one text it would be copied, and its memory taken, twice as it grows.
+class Pieces {
+ public:
+  explicit Pieces(std::string head) : text_(std::move(head)) {}
+  // Where the next item goes.
+  std::string& next() {
+    if (text_.size() >= kPiece) cut();
+    if (!std::exchange(first_, false)) text_ += ',';
+    return text_;
   }
-  return out + "]}\n";
+  std::vector<net::Chunk> finish(const Format& format) {
+    text_ += "]}\n";
+    cut();
+    if (format.encoding == Format::Encoding::json && !format.pretty) return std::move(pieces_);
+    std::string whole;
+    for (const auto& piece : pieces_) whole += *piece;
+    return {encode_document(format, net::make_chunk(std::move(whole)))};
+  }
+
+ private:
+  static constexpr size_t kPiece = 64u << 10;
+  void cut() {
+    pieces_.push_back(net::make_chunk(std::exchange(text_, {})));
+    text_.reserve(kPiece + kPiece / 8);
+  }
+  std::string text_;
+  bool first_ = true;
+  std::vector<net::Chunk> pieces_;
+};
+
+std::vector<net::Chunk> render_table(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
+                                     std::span<const store::EntryPtr> entries) {
+  Pieces pieces(table_head(kind, style, list_meta_json(meta), true));
+  for (const auto& entry : entries) append_row(pieces.next(), kind, style, entry->value);
+  return pieces.finish(style.format);
 }
 
-std::string render_partial_list(const RenderStyle& style, const ListMeta& meta,
-                                std::span<const store::EntryPtr> entries) {
-  std::string out = fmt::format(
+std::vector<net::Chunk> render_partial_list(const RenderStyle& style, const ListMeta& meta,
+                                            std::span<const store::EntryPtr> entries) {
+  Pieces pieces(fmt::format(
       "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/"
       "{}\",\"metadata\":{},\"items\":[",
-      style.format.meta_version, list_meta_json(meta));
-  bool first = true;
-  for (const auto& entry : entries) {
-    if (!first) out += ',';
-    first = false;
-    append_partial(out, style.format.meta_version, entry->value);
-  }
-  return out + "]}\n";
+      style.format.meta_version, list_meta_json(meta)));
+  for (const auto& entry : entries) append_partial(pieces.next(), style.format.meta_version, entry->value);
+  return pieces.finish(style.format);
 }
 
 }  // namespace
@@ -123,10 +147,10 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
   if (style.format.encoding == Format::Encoding::protobuf)
     return protobuf_list(kind, style.format, meta, entries);
   if (style.format.shape == Format::Shape::table) {
-    return {encode_document(style.format, net::make_chunk(render_table(kind, style, meta, entries)))};
+    return render_table(kind, style, meta, entries);
   }
   if (style.format.shape == Format::Shape::partial) {
-    return {encode_document(style.format, net::make_chunk(render_partial_list(style, meta, entries)))};
+    return render_partial_list(style, meta, entries);
   }
   std::vector<net::Chunk> body;
   body.reserve(entries.size() * 2 + 2);
