@@ -2,6 +2,7 @@
 // thread's stack (docs/decisions/0001-json-parser.md).
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 #include <unordered_map>
 
@@ -17,6 +18,13 @@ namespace {
 constexpr size_t kIndexedFrom = 24;
 // More reports than this help nobody, and would let a document make them grow with the square of its size.
 constexpr size_t kMaxDuplicates = 100;
+
+// The bytes that stand for themselves in a string.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 0x20; c < plain.size(); ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
 
 using Index = std::unordered_map<std::string, size_t>;
 
@@ -84,8 +92,12 @@ class Reader {
   Done read_value(Value& slot) {
     skip_blanks();
     switch (peek()) {
-      case '{': return open(slot, Object());
-      case '[': return open(slot, Array());
+      case '{':
+        slot.object();  // it is null
+        return open(slot);
+      case '[':
+        slot.array();
+        return open(slot);
       case '"': {
         std::string text;
         CHECK_OK(read_string(text));
@@ -101,11 +113,10 @@ class Reader {
     }
   }
 
-  Done open(Value& slot, Value empty) {
+  Done open(Value& slot) {
     if (open_.size() >= static_cast<size_t>(limits_.max_depth))
       return refuse(fmt::format("exceeded max depth: JSON may be nested {} levels deep at most", limits_.max_depth));
     ++at_;
-    slot = std::move(empty);
     open_.push_back(Open{&slot, 0, true, nullptr});
     return {};
   }
@@ -187,11 +198,12 @@ class Reader {
   Done read_string(std::string& out) {
     ++at_;
     for (;;) {
-      size_t start = at_;
-      while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
-             static_cast<unsigned char>(text_[at_]) >= 0x20)
-        ++at_;
-      out.append(text_, start, at_ - start);
+      const char* start = text_.data() + at_;
+      const char* end = text_.data() + text_.size();
+      const char* c = start;
+      while (c < end && kPlain[static_cast<unsigned char>(*c)]) ++c;
+      out.append(start, c);
+      at_ += static_cast<size_t>(c - start);
       if (peek() == '"') {
         ++at_;
         return {};
