@@ -19,6 +19,11 @@ using base::Value;
 
 namespace {
 
+// A value in a message is cut there, and a message names no more errors once it is that long: what a small request can
+// make of itself must stay small.
+constexpr size_t kMaxShown = 4u << 10;
+constexpr size_t kMaxErrorsText = 256u << 10;
+
 struct Code {
   Reason reason;
   int code;
@@ -211,7 +216,12 @@ std::string FieldError::body() const {
   }
   if (with_value) {
     out += ": ";
-    out += value.is_string() ? base::quote(value.as_string()) : base::write_json(value);
+    std::string shown = value.is_string() ? base::quote(value.as_string()) : base::write_json(value);
+    if (shown.size() > kMaxShown) {
+      shown.resize(base::valid_utf8_prefix(std::string_view(shown).substr(0, kMaxShown)));
+      shown += "...";
+    }
+    out += shown;
   }
   if (!detail.empty()) out += ": " + detail;
   return out;
@@ -277,8 +287,14 @@ Error invalid(std::string_view group, std::string_view kind, std::string_view na
   details.kind = kind;
   std::vector<std::string> texts;
   std::unordered_set<std::string> seen;
+  size_t written = 0;
   for (const auto& error : errors) {
+    if (written > kMaxErrorsText) {
+      texts.push_back(fmt::format("and {} errors more", errors.size() - details.causes.size()));
+      break;
+    }
     details.causes.push_back({std::string(error.cause_reason()), error.body(), error.field});
+    written += error.field.size() + details.causes.back().message.size();
     if (std::string text = error.text(); seen.insert(text).second) texts.push_back(std::move(text));
   }
   std::string message = fmt::format("{}{}{} {} is invalid", kind, group.empty() ? "" : ".", group, base::quote(name));

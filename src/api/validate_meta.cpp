@@ -28,6 +28,16 @@ bool is_api_version(std::string_view text) {
   return slash > 0 && slash + 1 < text.size() && text.find('/', slash + 1) == std::string_view::npos;
 }
 
+// Counts values down from `budget`; false when there are more.
+bool is_within(const Value& value, size_t& budget) {
+  if (budget-- == 0) return false;
+  for (const auto& one : value.as_array())
+    if (!is_within(one, budget)) return false;
+  for (const auto& member : value.as_object())
+    if (!is_within(member.value, budget)) return false;
+  return true;
+}
+
 void check_owners(Problems& out, const Value& owners) {
   const std::string path = "metadata.ownerReferences";
   std::string controller;
@@ -47,7 +57,7 @@ void check_owners(Problems& out, const Value& owners) {
     std::string name = fmt::format("{}/{}", owner["kind"].as_string(), owner["name"].as_string());
     if (controller.empty()) controller = name;
     else
-      out.invalid(path, owners,
+      out.invalid(path, brief(owners),
                   fmt::format("Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
                               controller, name));
   }
@@ -86,6 +96,12 @@ void check_kept(Problems& out, const Value& fresh, const Value& old, std::string
 }
 
 }  // namespace
+
+Value brief(const Value& value) {
+  size_t budget = 500;
+  if (is_within(value, budget)) return value;
+  return fmt::format("{} of {}", value.kind_name(), value.as_array().size() + value.as_object().size());
+}
 
 std::vector<std::string> check_path_segment(std::string_view name) {
   if (name == "." || name == "..") return {fmt::format("may not be '{}'", name)};

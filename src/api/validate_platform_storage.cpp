@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <unordered_set>
 
 #include "api/validate_platform.hpp"
+#include "base/json.hpp"
 #include "base/quantity.hpp"
 #include "base/strings.hpp"
 
@@ -145,11 +147,11 @@ void check_storage_class(Problems& out, const Value& object) {
            mode != "Immediate" && mode != "WaitForFirstConsumer")
     out.unsupported("volumeBindingMode", mode, {"Immediate", "WaitForFirstConsumer"});
   const auto& topologies = object["allowedTopologies"].as_array();
+  std::unordered_set<std::string> seen;
   for (size_t i = 0; i < topologies.size(); ++i) {
     const std::string at = index("allowedTopologies", i);
     check_topology_term(out, topologies[i], at);
-    for (size_t j = 0; j < i; ++j)
-      if (topologies[i] == topologies[j]) out.duplicate(child(at, "matchLabelExpressions"), "");
+    if (!seen.insert(base::write_json(topologies[i])).second) out.duplicate(child(at, "matchLabelExpressions"), "");
   }
 }
 

@@ -31,7 +31,10 @@ inline std::string key(std::string_view path, std::string_view name) {
 // Collects what is wrong with one object.
 class Problems {
  public:
-  void add(FieldError error) { errors_.push_back(std::move(error)); }
+  // The first thousand: nobody reads more, and an error may hold a copy of much.
+  void add(FieldError error) {
+    if (errors_.size() < kMaxErrors) errors_.push_back(std::move(error));
+  }
   void required(std::string path, std::string detail = "") { add(required_field(std::move(path), std::move(detail))); }
   void invalid(std::string path, Value value, std::string detail) {
     add(invalid_field(std::move(path), std::move(value), std::move(detail)));
@@ -73,8 +76,12 @@ class Problems {
   bool empty() const { return errors_.empty(); }
 
  private:
+  static constexpr size_t kMaxErrors = 1000;
   std::vector<FieldError> errors_;
 };
+
+// A list or an object as an error may hold it, also one error per element: itself, or what it is when it is large.
+Value brief(const Value& value);
 
 // ---- addresses (validate_address.cpp) -----------------------------------------------------------------------------
 

@@ -138,11 +138,12 @@ void check_conflicts(Problems& out, const std::set<std::string>& scopes, const V
 
 void check_scopes(Problems& out, const Value& spec) {
   std::set<std::string> scopes;
+  const Value shown = brief(spec["scopes"]);
   for (const Value& scope : spec["scopes"].as_array()) {
-    check_scope(out, scope.as_string(), spec["hard"], spec["scopes"], "spec.scopes");
+    check_scope(out, scope.as_string(), spec["hard"], shown, "spec.scopes");
     scopes.emplace(scope.as_string());
   }
-  check_conflicts(out, scopes, spec["scopes"], "spec.scopes");
+  check_conflicts(out, scopes, shown, "spec.scopes");
 }
 
 void check_scope_selector(Problems& out, const Value& spec) {
@@ -150,9 +151,10 @@ void check_scope_selector(Problems& out, const Value& spec) {
   if (!selector.is_object()) return;
   const std::string path = "spec.scopeSelector.matchExpressions";
   std::set<std::string> scopes;
+  const Value shown = brief(selector);
   for (const Value& one : selector["matchExpressions"].as_array()) {
     std::string_view scope = one["scopeName"].as_string(), op = one["operator"].as_string();
-    check_scope(out, scope, spec["hard"], selector, child(path, "scopeName"));
+    check_scope(out, scope, spec["hard"], shown, child(path, "scopeName"));
     const bool by_value = scope == "PriorityClass" || scope == "VolumeAttributesClass";
     if (!by_value && op != "Exists")
       out.invalid(child(path, "operator"), op,
@@ -169,7 +171,7 @@ void check_scope_selector(Problems& out, const Value& spec) {
       out.invalid(child(path, "operator"), op, std::string("not a valid selector operator"));
     scopes.emplace(scope);
   }
-  check_conflicts(out, scopes, selector, path);
+  check_conflicts(out, scopes, shown, path);
 }
 
 }  // namespace
