@@ -96,6 +96,8 @@ TEST_F(Deletes, ANamespaceIsEmptiedFirst) {
   ASSERT_EQ(created.status, 201) << created.text;
   EXPECT_EQ(created.json.at({"spec", "finalizers"}).as_array().at(0).as_string(), "kubernetes");
   EXPECT_EQ(created.json["metadata"]["labels"]["kubernetes.io/metadata.name"].as_string(), "n");
+  auto bare = patch("/api/v1/namespaces/n/status", "merge-patch+json", R"({"metadata":{"labels":null}})");
+  EXPECT_EQ(bare.json["metadata"]["labels"]["kubernetes.io/metadata.name"].as_string(), "n") << bare.text;
   auto deleted = call("DELETE", "/api/v1/namespaces/n");
   EXPECT_EQ(deleted.status, 200);
   EXPECT_EQ(deleted.json.at({"status", "phase"}).as_string(), "Terminating");

@@ -32,6 +32,11 @@ class NamespaceStrategy final : public Strategy {
     set_name_label(fresh);
   }
 
+  void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
+    Strategy::prepare_status(context, fresh, old);
+    set_name_label(fresh);
+  }
+
   base::Result<void> check_delete(const api::Kind& kind, std::string_view name) const override {
     if (std::find(kImmortal.begin(), kImmortal.end(), name) != kImmortal.end()) {
       return std::unexpected(api::forbidden(kind.plural, name, "this namespace may not be deleted"));

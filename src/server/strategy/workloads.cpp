@@ -93,6 +93,8 @@ class JobStrategy final : public WorkloadStrategy {
     // What the user wrote stays: validation says whether it fits.
     for (const auto& [name, value] : labels) set_if_absent(spec.make({"template", "metadata", "labels"}), name, value);
     set_if_absent(spec.make({"selector", "matchLabels"}), labels[3].first, labels[3].second);
+    // As the default says, that saw a template without labels.
+    if (api::labels_of(job).as_object().empty()) job.make({"metadata", "labels"}) = spec["template"]["metadata"]["labels"];
   }
   // batch/v1 is older than cascading deletion: without a policy the pods stay.
   bool orphans_by_default() const override { return true; }

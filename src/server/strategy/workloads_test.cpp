@@ -94,6 +94,9 @@ TEST_F(Workloads, JobsGetTheirOwnSelector) {
   EXPECT_EQ(json(labels), R"({"batch.kubernetes.io/controller-uid":")" + uid + R"(","batch.kubernetes.io/job-name":"j",)"
                           R"("controller-uid":")" + uid + R"(","job-name":"j"})");
   EXPECT_EQ(generation_of({0, "", job, {}}), 1);
+  EXPECT_EQ(job.at({"metadata", "labels"}), labels) << "a job without labels has those of its template";
+  auto again = call("PUT", batch_ + "/jobs/j?fieldValidation=Strict", json(job));
+  EXPECT_EQ(again.json.at({"metadata", "resourceVersion"}), job.at({"metadata", "resourceVersion"})) << again.text;
   // With a selector of one's own the server adds nothing.
   auto own = call("POST", batch_ + "/jobs",
                   job_json("own", R"("manualSelector":true,"selector":{"matchLabels":{"a":"b"}},)"));
