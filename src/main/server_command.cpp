@@ -222,9 +222,14 @@ void Cluster::stop() {
   if (proxy_) proxy_->stop();
   if (scheduler_) scheduler_->stop();
   for (auto& controller : controllers_) controller->stop();
-  // The server hears of the store's commits until it is gone.
-  api_.reset();
+  // Some of their threads write events until they are gone: to a server that is there.
+  agent_.reset();
+  proxy_.reset();
+  scheduler_.reset();
+  controllers_.clear();
+  // What still waits in the store is decided by the server, and told to it.
   if (store_) store_->close();
+  api_.reset();
 }
 
 }  // namespace
