@@ -198,7 +198,7 @@ class Watches::Watcher {
   std::mutex mutex;
   std::unique_ptr<store::Watch> watch;  // while live
   Clock::time_point ends;
-  Clock::time_point next_bookmark;
+  std::atomic<Clock::time_point> next_bookmark;
 
  private:
   class Nowhere final : public net::BodyStream {
@@ -422,7 +422,7 @@ std::chrono::nanoseconds Watches::until_next() const {
     auto state = state_->lock();
     for (const auto& watcher : state->watchers) {
       next = std::min(next, watcher->ends);
-      if (watcher->bookmarks()) next = std::min(next, watcher->next_bookmark);
+      if (watcher->bookmarks()) next = std::min(next, watcher->next_bookmark.load());
     }
   }
   auto pause = std::max<std::chrono::nanoseconds>(next - now, std::chrono::milliseconds(1));
@@ -452,7 +452,7 @@ void Watches::tick() {
   auto watchers = state_->lock()->watchers;
   if (behind_.exchange(false)) feed_all(watchers);
   for (const auto& watcher : watchers) {
-    if (!watcher->bookmarks() || watcher->next_bookmark > now || watcher->ends <= now) continue;
+    if (!watcher->bookmarks() || watcher->next_bookmark.load() > now || watcher->ends <= now) continue;
     watcher->next_bookmark = now + kBookmarkEvery;
     std::lock_guard guard(watcher->mutex);
     if (!watcher->full()) watcher->write_bookmark();
