@@ -1,4 +1,5 @@
-// What is wrong with an object must not cost more than the object: errors are counted, and what they show is cut.
+// What is wrong with an object must not cost more than the object: errors are counted, and what they show is
+// cut.
 #include <gtest/gtest.h>
 
 #include "api/validate_testing.hpp"
@@ -29,30 +30,39 @@ void expect_short_refusal(std::string_view group, std::string_view kind, const s
   EXPECT_GE(checked.error().details->causes.size(), 1u);
   EXPECT_LE(checked.error().details->causes.size(), 1000u) << kind;
   size_t causes = 0;
-  for (const auto& cause : checked.error().details->causes) causes += cause.message.size() + cause.field.size();
+  for (const auto& cause : checked.error().details->causes)
+    causes += cause.message.size() + cause.field.size();
   EXPECT_LT(causes, kMostText) << kind;
 }
 
 // Each of these errors showed the whole list: quadratic.
 TEST(ValidateLimits, AnErrorPerElementDoesNotShowAllElements) {
-  expect_short_refusal("", "ConfigMap",
-                       R"({"metadata":{"name":"x","namespace":"d","ownerReferences":)" +
-                           many(R"({"apiVersion":"v1","kind":"Pod","name":"p#","uid":"#","controller":true})") + "}}");
-  expect_short_refusal("", "ResourceQuota", R"({"metadata":{"name":"x","namespace":"d"},"spec":{"scopes":)" +
-                                                many(R"("S#")") + "}}");
-  expect_short_refusal("", "ResourceQuota",
-                       R"({"metadata":{"name":"x","namespace":"d"},"spec":{"scopeSelector":{"matchExpressions":)" +
-                           many(R"({"scopeName":"S#","operator":"Exists"})") + "}}}");
+  expect_short_refusal(
+      "", "ConfigMap",
+      R"({"metadata":{"name":"x","namespace":"d","ownerReferences":)" +
+          many(R"({"apiVersion":"v1","kind":"Pod","name":"p#","uid":"#","controller":true})") + "}}");
+  expect_short_refusal(
+      "", "ResourceQuota",
+      R"({"metadata":{"name":"x","namespace":"d"},"spec":{"scopes":)" + many(R"("S#")") + "}}");
+  expect_short_refusal(
+      "", "ResourceQuota",
+      R"({"metadata":{"name":"x","namespace":"d"},"spec":{"scopeSelector":{"matchExpressions":)" +
+          many(R"({"scopeName":"S#","operator":"Exists"})") + "}}}");
   expect_short_refusal(
       "storage.k8s.io", "StorageClass",
       R"({"metadata":{"name":"x"},"provisioner":"a.b/c","reclaimPolicy":"Delete","volumeBindingMode":"Immediate",)"
-      R"("allowedTopologies":)" + many(R"({"matchLabelExpressions":[{"key":"a","values":["b"]}]})") + "}");
+      R"("allowedTopologies":)" +
+          many(R"({"matchLabelExpressions":[{"key":"a","values":["b"]}]})") + "}");
 }
 
 TEST(ValidateLimits, MessagesEnd) {
-  expect_short_refusal("", "ConfigMap", R"({"metadata":{"name":"x","namespace":"d","finalizers":)" + many(R"("!!#")") + "}}");
-  expect_short_refusal("", "ConfigMap", R"({"metadata":{"name":"x","namespace":"d","labels":{"a":")" + std::string(2u << 20, '!') + R"("}}})");
-  auto error = invalid("", "Pod", "p", std::vector<FieldError>(70, invalid_field("f", std::string(8'000, 'x'), "why")));
+  expect_short_refusal("", "ConfigMap",
+                       R"({"metadata":{"name":"x","namespace":"d","finalizers":)" + many(R"("!!#")") + "}}");
+  expect_short_refusal(
+      "", "ConfigMap",
+      R"({"metadata":{"name":"x","namespace":"d","labels":{"a":")" + std::string(2u << 20, '!') + R"("}}})");
+  auto error = invalid("", "Pod", "p",
+                       std::vector<FieldError>(70, invalid_field("f", std::string(8'000, 'x'), "why")));
   EXPECT_NE(error.message.find("and "), std::string::npos);
   EXPECT_NE(error.details->causes[0].message.find("xxx...: why"), std::string::npos);
 }
