@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -35,6 +38,7 @@ using namespace std::chrono_literals;
 constexpr std::string_view kGitVersion = "v1.36.0+sampan-" SAMPAN_VERSION;
 constexpr auto kReadyLimit = 30s;
 constexpr auto kDrainLimit = 5s;
+constexpr int kTrimEveryMs = 10'000;
 
 void report(int fd, std::string text) {
   if (fd < 0) return;
@@ -232,9 +236,39 @@ void Cluster::stop() {
   api_.reset();
 }
 
+// Gives memory back that a burst of work has left behind: the allocator alone keeps it.
+class Trimmer {
+ public:
+  void look() {
+    auto before = resident_pages();
+    lowest_ = std::min(lowest_, before);
+    if (before <= lowest_ + lowest_ / 4 || --patience_ > 0) return;
+    ::malloc_trim(0);
+    // What is in use cannot be given back: then more and more seldom.
+    bool helped = resident_pages() < before - before / 20;
+    pause_ = helped ? 1 : std::min(2 * pause_, kLongestPause);
+    patience_ = pause_;
+  }
+
+ private:
+  static int64_t resident_pages() {
+    auto text = sys::read_file("/proc/self/statm");
+    size_t blank = text ? text->find(' ') : std::string::npos;
+    return blank == std::string::npos ? 0 : std::atoll(text->c_str() + blank);
+  }
+  static constexpr int kLongestPause = 6;
+  int64_t lowest_ = resident_pages();
+  int pause_ = 1;
+  int patience_ = 1;
+};
+
 }  // namespace
 
 int run_server(const ServerOptions& options) {
+  // Dozens of threads, of which few work at a time: few arenas. Large pieces are the kernel's again when they are freed.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
   base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
   // Blocked before any thread is made, so that only the signalfd below sees them.
   sigset_t signals;
@@ -257,8 +291,12 @@ int run_server(const ServerOptions& options) {
   report(options.ready_fd, "ready");
   base::log_info("server", "cluster {} is ready", options.name);
 
-  signalfd_siginfo info;
-  while (::read(stop.get(), &info, sizeof info) < 0 && errno == EINTR) {
+  signalfd_siginfo info{};
+  Trimmer trimmer;
+  while (true) {
+    pollfd waiting{stop.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, kTrimEveryMs) > 0 && ::read(stop.get(), &info, sizeof info) > 0) break;
+    trimmer.look();
   }
   base::log_info("server", "stopping on {}; pods and Services go on", ::strsignal(static_cast<int>(info.ssi_signo)));
   cluster.stop();

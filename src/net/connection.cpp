@@ -221,7 +221,8 @@ void Connection::close() {
 void Connection::set_collecting(size_t bytes) {
   if (bytes == collecting_) return;
   const size_t before = std::exchange(collecting_, bytes);
-  if (before == 0) collecting_since_ = std::chrono::steady_clock::now();
+  if (bytes > before) collected_at_ = std::chrono::steady_clock::now();
+  if (before == 0) collecting_since_ = collected_at_;
   loop_.note_collecting(before, bytes);
 }
 

@@ -92,6 +92,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   void set_collecting(size_t bytes) override;
   size_t collecting() const { return collecting_; }
   SteadyTime collecting_since() const { return collecting_since_; }
+  SteadyTime collected_at() const { return collected_at_; }
   void close_when_flushed() override { close_when_flushed_ = true; }
   void cut(std::string_view why) override;
   void touched() override { loop_.mark_dirty(this); }
@@ -126,6 +127,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime stall_deadline_ = SteadyTime::max();
   SteadyTime collecting_since_{};
+  SteadyTime collected_at_{};  // when the last bytes came
   size_t collecting_ = 0;
   Phase phase_ = Phase::handshake;
   bool write_armed_ = false;

@@ -340,7 +340,13 @@ int Http2Connection::data_chunk(nghttp2_session* session, uint8_t, int32_t id, c
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
   }
-  if (stream->request.body.empty()) stream->began = std::chrono::steady_clock::now();
+  if (stream->request.body.empty()) {
+    stream->began = std::chrono::steady_clock::now();
+    const auto length = base::parse_int(stream->request.headers.get("content-length"));
+    if (length && *length > 0 && *length <= static_cast<int64_t>(self.link_.config().max_body)) {
+      stream->request.body.reserve(static_cast<size_t>(*length));
+    }
+  }
   self.set_request_bytes(self.request_bytes_ + size);
   stream->request.body.append(view(data, size));
   self.drop_slow_bodies();

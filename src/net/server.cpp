@@ -268,24 +268,29 @@ void ServerLoop::note_collecting(size_t before, size_t now) {
   if (now > before && collecting_ > config.max_collecting) cut_slowest();
 }
 
-// Who sends a body within a second is left alone as long as there is any room; of the others the slowest goes.
+// Who sends a body within a second is left alone as long as there is any room. Of the others goes who has stopped in the
+// middle, or else the slowest.
 void ServerLoop::cut_slowest() {
   constexpr size_t kHardFactor = 4;
+  constexpr auto kStopped = std::chrono::milliseconds(300);
   constexpr double kSlow = 256.0 * 1024;  // bytes a second
   const SteadyTime now = std::chrono::steady_clock::now();
   Connection* slowest = nullptr;
   Connection* largest = nullptr;
+  Connection* stopped = nullptr;
   double slowest_rate = kSlow;
   for (const auto& [key, connection] : connections_) {
     if (connection->collecting() == 0) continue;
     if (!largest || connection->collecting() > largest->collecting()) largest = key;
+    const bool rests = now - connection->collected_at() > kStopped;
+    if (rests && (!stopped || connection->collected_at() < stopped->collected_at())) stopped = key;
     const double age = std::chrono::duration<double>(now - connection->collecting_since()).count();
     const double rate = static_cast<double>(connection->collecting()) / age;
     if (age < 1 || rate >= slowest_rate) continue;
     slowest_rate = rate;
     slowest = key;
   }
-  Connection* chosen = slowest ? slowest : collecting_ > kHardFactor * config.max_collecting ? largest : nullptr;
+  Connection* chosen = stopped ? stopped : slowest ? slowest : collecting_ > kHardFactor * config.max_collecting ? largest : nullptr;
   if (!chosen) return;
   chosen->set_collecting(0);
   chosen->cut("too many request bodies are under way, and this one is slow or large");

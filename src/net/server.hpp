@@ -27,7 +27,7 @@ struct ServerConfig {
   int stall_seconds = 30;     // a whole answer of which the peer takes nothing
   // Bodies that have not all come yet, of all connections together. Beyond it the slowest sender is cut, if it is slow;
   // beyond four times as much, the largest.
-  size_t max_collecting = 16u << 20;
+  size_t max_collecting = 8u << 20;
   size_t max_pending = 32u << 20;  // bytes queued to one peer that does not read: then it is cut
 };
 

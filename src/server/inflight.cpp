@@ -91,6 +91,7 @@ InflightRequest::~InflightRequest() {
 }
 
 void InflightRequest::describe(RequestTraits traits, const net::Request& request) {
+  body_size_ = request.body.size();
   auto received = traits_.audit.received;
   traits_ = std::move(traits);
   series_ = &metrics_->series(traits_.labels);
@@ -115,6 +116,7 @@ void InflightRequest::describe(RequestTraits traits, const net::Request& request
 
 bool InflightRequest::admit() {
   if (traits_.long_running) return true;
+  if (!take_body_room()) return refuse();
   int limit = traits_.read_only ? limits_.reading : limits_.mutating;
   auto& gauge = traits_.read_only ? metrics_->reading : metrics_->mutating;
   bool full = gauge.fetch_add(1) >= limit && limit > 0;
@@ -123,6 +125,24 @@ bool InflightRequest::admit() {
     return true;
   }
   gauge.fetch_sub(1);
+  return refuse();
+}
+
+// A body becomes about ten times as much while it is worked on. One is always let in.
+bool InflightRequest::take_body_room() {
+  constexpr size_t kSmall = 64u << 10;
+  if (body_size_ <= kSmall || limits_.body_bytes == 0) return true;
+  auto size = static_cast<int64_t>(body_size_);
+  int64_t before = metrics_->body_bytes.fetch_add(size);
+  if (before > 0 && before + size > static_cast<int64_t>(limits_.body_bytes)) {
+    metrics_->body_bytes.fetch_sub(size);
+    return false;
+  }
+  body_room_ = size;
+  return true;
+}
+
+bool InflightRequest::refuse() {
   if (series_) series_->terminated.fetch_add(1, std::memory_order_relaxed);
   send({429,
         {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}, {"Retry-After", "1"}},
@@ -207,6 +227,7 @@ void InflightRequest::start_streaming(int status) {
 
 void InflightRequest::release_slot() {
   if (auto* gauge = slot_.exchange(nullptr)) gauge->fetch_sub(1);
+  if (body_room_ > 0) metrics_->body_bytes.fetch_sub(std::exchange(body_room_, 0));
 }
 
 void InflightRequest::done(int code, std::optional<size_t> bytes) {

@@ -26,6 +26,7 @@ namespace server {
 struct InflightLimits {
   int reading = 400;   // 0: no limit
   int mutating = 200;
+  size_t body_bytes = 16u << 20;  // of large bodies being worked on, all together
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
 };
 
@@ -112,6 +113,9 @@ class InflightRequest final : public net::Responder, public std::enable_shared_f
   void start_streaming(int status);
   void done(int code, std::optional<size_t> bytes);
   void release_slot();
+  // Whether there is room for its body; small ones are not counted.
+  bool take_body_room();
+  bool refuse();
 
   std::shared_ptr<Metrics> metrics_;
   std::shared_ptr<AuditLog> audit_;
@@ -124,6 +128,8 @@ class InflightRequest final : public net::Responder, public std::enable_shared_f
   std::atomic<bool> claimed_{false};
   std::atomic<bool> done_{false};
   std::atomic<std::atomic<int64_t>*> slot_{nullptr};  // the gauge that counts it
+  size_t body_size_ = 0;
+  int64_t body_room_ = 0;  // taken of metrics_->body_bytes
   bool streaming_ = false;
   bool counted_running_ = false;
 };

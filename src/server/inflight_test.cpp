@@ -61,6 +61,32 @@ TEST_F(InflightTest, SoManyAtATime) {
   EXPECT_EQ(metrics_->mutating.load(), 0);
 }
 
+TEST_F(InflightTest, LargeBodiesShareARoom) {
+  Inflight inflight({.body_bytes = 1u << 20}, metrics_, nullptr, clock_);
+  auto begin = [&](size_t bytes) {
+    Call call{std::make_shared<testing::Recorder>(), nullptr};
+    net::Request request;
+    request.method = "POST";
+    request.body.assign(bytes, 'x');
+    call.request = inflight.begin(request, call.recorder);
+    RequestTraits traits;
+    traits.read_only = false;
+    traits.exempt = true;
+    call.request->describe(std::move(traits), request);
+    call.admitted = call.request->admit();
+    return call;
+  };
+  auto first = begin(3u << 20);
+  EXPECT_TRUE(first.admitted) << "one is always let in";
+  auto second = begin(100'000);
+  EXPECT_FALSE(second.admitted);
+  EXPECT_EQ(second.recorder->status(), 429);
+  EXPECT_TRUE(begin(1'000).admitted) << "small ones are not counted";
+  first.request->send(ok());
+  EXPECT_TRUE(begin(100'000).admitted);
+  EXPECT_EQ(metrics_->body_bytes.load(), 0);
+}
+
 TEST_F(InflightTest, LongRunningOnesAreNotCounted) {
   auto a = begin(true), b = begin(true);
   auto watch = begin(true, false, true);

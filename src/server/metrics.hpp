@@ -82,6 +82,7 @@ class Metrics {
 
   std::atomic<int64_t> reading{0};   // in flight, read-only
   std::atomic<int64_t> mutating{0};  // in flight, mutating
+  std::atomic<int64_t> body_bytes{0};  // of large request bodies in flight
   std::atomic<uint64_t> audit_events{0};
   std::atomic<uint64_t> audit_dropped{0};
 
