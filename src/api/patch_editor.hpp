@@ -77,4 +77,24 @@ class ObjectEditor {
   std::vector<bool> erased_;
 };
 
+// Looks members of an object up that does not change meanwhile, in the same way.
+class ObjectIndex {
+ public:
+  explicit ObjectIndex(const base::Object& object) : object_(object) {
+    if (object.size() <= kWide) return;
+    for (const auto& member : object) places_.emplace(member.key, &member.value);
+  }
+
+  const base::Value* find(std::string_view key) const {
+    if (places_.empty()) return object_.find(key);
+    auto found = places_.find(key);
+    return found == places_.end() ? nullptr : found->second;
+  }
+
+ private:
+  static constexpr size_t kWide = 48;
+  const base::Object& object_;
+  std::unordered_map<std::string_view, const base::Value*> places_;  // empty when the object is small
+};
+
 }  // namespace api

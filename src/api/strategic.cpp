@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "api/patch_editor.hpp"
@@ -272,9 +274,9 @@ Result<void> apply_retain_keys(ObjectEditor& target, const Object& patch) {
   const Value* keys = patch.find(kRetainKeys);
   if (keys == nullptr) return {};
   if (!keys->is_array()) return bad("invalid patch format of retainKeys: $retainKeys must be a list of keys");
-  auto retained = [&](std::string_view key) {
-    return std::ranges::any_of(keys->as_array(), [&](const Value& one) { return one.as_string() == key; });
-  };
+  std::unordered_set<std::string_view> named;
+  for (const auto& one : keys->as_array()) named.insert(one.as_string());
+  auto retained = [&](std::string_view key) { return named.contains(key); };
   for (const auto& [key, value] : patch)
     if (!key.starts_with('$') && !value.is_null() && !retained(key))
       return bad(fmt::format("invalid patch format of retainKeys: {} is set but not in $retainKeys", key));
@@ -285,7 +287,7 @@ Result<void> apply_retain_keys(ObjectEditor& target, const Object& patch) {
   return {};
 }
 
-Result<const Array*> list_in(const Object& patch, std::string_view prefix, std::string_view key) {
+Result<const Array*> list_in(const ObjectIndex& patch, std::string_view prefix, std::string_view key) {
   const Value* found = patch.find(std::string(prefix) + std::string(key));
   if (found == nullptr || found->is_null()) return nullptr;
   if (!found->is_array()) return bad(fmt::format("{}{} must be a list", prefix, key));
@@ -293,7 +295,7 @@ Result<const Array*> list_in(const Object& patch, std::string_view prefix, std::
 }
 
 // The list `key`, of which the patch says something: elements, order or deletions.
-Result<void> merge_list_member(ObjectEditor& target, const Object& patch, const std::string& key,
+Result<void> merge_list_member(ObjectEditor& target, const ObjectIndex& patch, const std::string& key,
                                const Schema& schema) {
   const Schema& list = child_schema(schema, key);
   ListPatch what;
@@ -318,7 +320,7 @@ Result<void> merge_list_member(ObjectEditor& target, const Object& patch, const 
   return {};
 }
 
-Result<void> merge_member(ObjectEditor& target, const Object& patch, const std::string& key, const Value& value,
+Result<void> merge_member(ObjectEditor& target, const ObjectIndex& patch, const std::string& key, const Value& value,
                           const Schema& schema) {
   for (std::string_view prefix : {kOrderPrefix, kDeletePrefix}) {
     if (!key.starts_with(prefix)) continue;
@@ -327,7 +329,7 @@ Result<void> merge_member(ObjectEditor& target, const Object& patch, const std::
     const Value* elements = patch.find(list);
     // Done once: by the elements when there are some, else by the order, else by the deletions.
     if (elements != nullptr && (elements->is_array() || elements->is_null())) return {};
-    if (prefix == kDeletePrefix && patch.contains(std::string(kOrderPrefix) + list)) return {};
+    if (prefix == kDeletePrefix && patch.find(std::string(kOrderPrefix) + list) != nullptr) return {};
     return merge_list_member(target, patch, list, schema);
   }
   if (key == kRetainKeys || key == kPatch) return {};
@@ -367,7 +369,8 @@ Result<Value> merge_map(Value original, const Value& patch, const Schema& schema
   }
   ObjectEditor target(std::move(original.object()));
   CHECK_OK(apply_retain_keys(target, from));
-  for (const auto& [key, value] : from) CHECK_OK(merge_member(target, from, key, value, schema));
+  const ObjectIndex index(from);
+  for (const auto& [key, value] : from) CHECK_OK(merge_member(target, index, key, value, schema));
   return Value(std::move(target).take());
 }
 

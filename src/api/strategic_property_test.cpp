@@ -22,7 +22,7 @@ using Type = Schema::Type;
 std::string text(const Value& value) { return base::write_json(value); }
 
 // ---- what is tried
-// ------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 const std::vector<std::string> kNames = {"a", "b", "c", "d", "e"};
 constexpr int kDepth = 2;
@@ -183,7 +183,7 @@ class Maker {
 };
 
 // ---- the model of applying
-// ----------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------
 
 struct Refused {};  // thrown where the patch is to be refused
 
@@ -349,8 +349,36 @@ TEST(StrategicProperty, ApplyingIsAsTheModelSays) {
   EXPECT_LT(refused, 8'000);
 }
 
+// Where a look-up per member goes through all members, this takes minutes.
+TEST(StrategicProperty, WidePatchesAreQuick) {
+  constexpr int kWide = 60'000;
+  Schema map;
+  map.type = Type::map;
+  Object original, lists, orders, kept;
+  Array keys;
+  for (int i = 0; i < kWide; ++i) {
+    std::string key = "k" + std::to_string(i);
+    original.append(key, i);
+    lists.append(key, Array{});
+    orders.append("$setElementOrder/" + key, Array{});
+    orders.append("$deleteFromPrimitiveList/" + key, Array{});
+    keys.push_back(std::move(key));
+  }
+  kept.append("$retainKeys", std::move(keys));
+  const std::string before = text(original);
+  auto got = apply_strategic_merge_patch(original, kept, map);
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_TRUE(text(*got) == before);
+  got = apply_strategic_merge_patch(original, lists, map);
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_TRUE(text(*got) == text(lists));
+  got = apply_strategic_merge_patch(original, orders, map);
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_TRUE(text(*got) == before);
+}
+
 // ---- making
-// -------------------------------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------------------------
 
 TEST(StrategicProperty, AMadePatchLeadsThere) {
   for (unsigned seed = 0; seed < 10'000; ++seed) {
@@ -454,7 +482,7 @@ TEST(StrategicProperty, ThreeWayTakesOnlyWhatWasOurs) {
 }
 
 // ---- the other patches
-// --------------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------------
 
 std::string escaped(std::string_view key) {
   std::string out;
