@@ -68,11 +68,18 @@ Result<size_t> parse_index(std::string_view token, size_t size, bool may_append)
   return index;
 }
 
+// The document that is patched, and how many members and elements have been passed or moved for it.
+struct Target {
+  Value root;
+  size_t work = 0;
+};
+
 // The value at path[0, depth).
-Result<Value*> walk(Value& root, const Path& path, size_t depth) {
-  Value* at = &root;
+Result<Value*> walk(Target& target, const Path& path, size_t depth) {
+  Value* at = &target.root;
   for (size_t i = 0; i < depth; ++i) {
     if (auto* object = at->if_object()) {
+      target.work += object->size();
       at = object->find(path[i]);
       if (at == nullptr)
         return refused(fmt::format("there is no member {} on the way", base::quote(path[i])));
@@ -86,27 +93,30 @@ Result<Value*> walk(Value& root, const Path& path, size_t depth) {
   return at;
 }
 
-Result<void> add(Value& root, const Path& path, Value value) {
+Result<void> add(Target& target, const Path& path, Value value) {
   if (path.empty()) {
-    root = std::move(value);
+    target.root = std::move(value);
     return {};
   }
-  TRY(Value * parent, walk(root, path, path.size() - 1));
+  TRY(Value * parent, walk(target, path, path.size() - 1));
   if (auto* object = parent->if_object()) {
+    target.work += object->size();
     object->set(path.back(), std::move(value));
     return {};
   }
   auto* array = parent->if_array();
   if (array == nullptr) return refused(fmt::format("cannot add to a {}", parent->kind_name()));
   TRY(size_t index, parse_index(path.back(), array->size(), true));
+  target.work += array->size() - index;
   array->insert(array->begin() + static_cast<ptrdiff_t>(index), std::move(value));
   return {};
 }
 
-Result<Value> remove(Value& root, const Path& path) {
+Result<Value> remove(Target& target, const Path& path) {
   if (path.empty()) return refused("the whole document cannot be removed");
-  TRY(Value * parent, walk(root, path, path.size() - 1));
+  TRY(Value * parent, walk(target, path, path.size() - 1));
   if (auto* object = parent->if_object()) {
+    target.work += object->size();
     Value* found = object->find(path.back());
     if (found == nullptr)
       return refused(fmt::format("there is no member {} to remove", base::quote(path.back())));
@@ -117,13 +127,14 @@ Result<Value> remove(Value& root, const Path& path) {
   auto* array = parent->if_array();
   if (array == nullptr) return refused(fmt::format("cannot remove from a {}", parent->kind_name()));
   TRY(size_t index, parse_index(path.back(), array->size(), false));
+  target.work += array->size() - index;
   Value out = std::move((*array)[index]);
   array->erase(array->begin() + static_cast<ptrdiff_t>(index));
   return out;
 }
 
-Result<void> test(Value& root, const Path& path, const Value& expected, std::string_view pointer) {
-  auto found = walk(root, path, path.size());
+Result<void> test(Target& target, const Path& path, const Value& expected, std::string_view pointer) {
+  auto found = walk(target, path, path.size());
   // As upstream: an absent value is equal to null.
   bool equal = found ? **found == expected : expected.is_null();
   if (!equal) return refused(fmt::format("testing value {} failed", pointer));
@@ -148,9 +159,9 @@ size_t height_of(const Value& value) {
 }
 
 struct Patcher {
-  explicit Patcher(const Value& original) : document(original), height(height_of(original)) {}
+  explicit Patcher(const Value& original) : document{original}, height(height_of(original)) {}
 
-  Value document;
+  Target document;
   size_t copied = 0;
   size_t height;  // at most that
 
@@ -181,8 +192,8 @@ struct Patcher {
       if (op == "test") return test(document, path, value ? *value : null, operation["path"].as_string());
       CHECK_OK(grow(path, height_of(*value)));
       if (op == "replace") {
-        TRY(Value * target, walk(document, path, path.size()));
-        *target = *value;
+        TRY(Value * place, walk(document, path, path.size()));
+        *place = *value;
         return {};
       }
       return add(document, path, *value);
@@ -234,8 +245,13 @@ Result<Value> apply_json_patch(const Value& original, const Value& patch) {
       error.message += fmt::format(" (operation {})", i);
       return std::unexpected(std::move(error));
     }
+    if (patcher.document.work > kMaxPatchWork)
+      return fail(Reason::request_entity_too_large,
+                  fmt::format("Request entity too large: the JSON patch passes or moves more than {} members and elements "
+                              "(operation {}): send the whole list",
+                              kMaxPatchWork, i));
   }
-  return std::move(patcher.document);
+  return std::move(patcher.document.root);
 }
 
 Value apply_merge_patch(Value original, const Value& patch) {

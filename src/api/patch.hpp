@@ -11,6 +11,8 @@ namespace api {
 inline constexpr size_t kMaxPatchOperations = 10'000;
 // Bytes that all copy operations of one JSON patch may add up to, as in the API server.
 inline constexpr size_t kMaxPatchCopyBytes = 3u << 20;
+// Members looked at and elements moved by one JSON patch: a second of it. An insertion in front moves the whole list.
+inline constexpr size_t kMaxPatchWork = 200'000'000;
 // As deep as JSON may be.
 inline constexpr size_t kMaxPatchHeight = 10'000;
 

@@ -188,6 +188,21 @@ Value random_value(std::mt19937& random, int depth) {
   }
 }
 
+TEST(JsonPatch, EndsWhenItMovesTooMuch) {
+  // Ten thousand insertions in front of 400,000 elements took 20 seconds.
+  Value original(base::Object{{"a", base::Array(400'000, Value(0))}});
+  for (const char* operation : {R"({"op":"add","path":"/a/0","value":1})", R"({"op":"remove","path":"/a/0"})",
+                                R"({"op":"move","from":"/a/0","path":"/a/-"})"}) {
+    auto refused = apply_json_patch(original, base::Array(kMaxPatchOperations, json(operation)));
+    ASSERT_FALSE(refused) << operation;
+    EXPECT_EQ(refused.error().reason, base::Reason::request_entity_too_large) << operation;
+  }
+  // At the end, nothing is moved.
+  auto appended = apply_json_patch(original, base::Array(kMaxPatchOperations, json(R"({"op":"add","path":"/a/-","value":1})")));
+  ASSERT_TRUE(appended) << appended.error().message;
+  EXPECT_EQ((*appended)["a"].as_array().size(), 400'000 + kMaxPatchOperations);
+}
+
 TEST(MergePatch, PatchOfADifferenceGivesTheOther) {
   std::mt19937 random(20'260'822);
   for (int i = 0; i < 2'000; ++i) {
