@@ -123,7 +123,8 @@ TEST_F(SqliteFile, history_is_forgotten_and_the_file_does_not_grow) {
   churn(3000);
   auto first = size();
   churn(6000);
-  EXPECT_LT(size(), first + first / 4);
+  // The WAL alone may hold up to 1,000 pages more than it did; what was written since is 12 MB.
+  EXPECT_LT(size(), first + (5u << 20));
   EXPECT_LT(size(), 12u << 20);
   store_->close();
   sqlite3* db = nullptr;
