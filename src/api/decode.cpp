@@ -9,10 +9,10 @@
 #include "api/meta.hpp"
 #include "api/protobuf.hpp"
 #include "api/status.hpp"
+#include "base/instant.hpp"
 #include "base/json.hpp"
 #include "base/quantity.hpp"
 #include "base/strings.hpp"
-#include "base/time.hpp"
 #include "base/yaml.hpp"
 
 namespace api {
@@ -310,8 +310,8 @@ class Checker {
           Reason::bad_request,
           fmt::format("json: cannot unmarshal {} into Go value of type string", found_name(value)));
     }
-    if (const auto time = base::parse_time(*text))
-      return micro ? base::format_micro_time(*time) : base::format_time(*time);
+    if (const auto time = base::parse_instant(*text))
+      return time->is_zero() ? Value() : Value(base::format_instant(*time, micro));
     return base::fail(
         Reason::bad_request,
         fmt::format("parsing time {} as \"{}\": cannot parse {} as \"2006\"", base::quote(*text),

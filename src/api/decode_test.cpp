@@ -39,6 +39,24 @@ TEST(Decode, TypeIsTakenFromTheUrlAndPutInFront) {
             R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x"},"data":{"a":"1","b":"2"}})");
 }
 
+TEST(Decode, TimesOfAllYears) {
+  auto pod = [](std::string_view time) {
+    return R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"status":{"startTime":")" + std::string(time) + R"("}})";
+  };
+  // Go's zero time is no time; others are not bent to what a clock of nanoseconds reaches.
+  EXPECT_EQ(decoded("Pod", pod("0001-01-01T00:00:00Z")), R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"status":{}})");
+  for (const char* time : {"9999-12-31T23:59:59Z", "1066-10-14T09:00:00Z", "0000-01-01T00:00:00Z"}) {
+    EXPECT_EQ(decoded("Pod", pod(time)), pod(time));
+    const auto& kind = *registry().find_kind("v1", "Pod");
+    auto object = base::parse_json(pod(time));
+    ASSERT_TRUE(object);
+    auto back = api::decode_protobuf(kind, api::encode_protobuf(kind, *object));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ((*back)["status"]["startTime"].as_string(), time);
+  }
+  EXPECT_TRUE(refused("Pod", pod("9999-12-31T23:59:59-01:00")).find("parsing time") != std::string::npos);
+}
+
 TEST(Decode, BodiesThatAreNoObject) {
   // As upstream: the URL says what a body without a type is, and validation misses the rest.
   EXPECT_EQ(decoded("ConfigMap", "{}"), R"({"kind":"ConfigMap","apiVersion":"v1"})");

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "base/instant.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
-#include "base/time.hpp"
 
 namespace api {
 
@@ -146,14 +146,10 @@ Result<Value> read_time(std::string_view bytes, bool micro) {
     if (field->number == 1) seconds = static_cast<int64_t>(field->varint);
     if (field->number == 2) nanos = static_cast<int64_t>(field->varint);
   }
-  constexpr int64_t kFirst = -62'135'596'800, kLast = 253'402'300'799;  // years 1 to 9999
-  if (seconds < kFirst || seconds > kLast || nanos < 0 || nanos > 999'999'999)
-    return malformed("a time is out of range");
-  // The clock's 64 bits of nanoseconds do not reach that far.
-  constexpr int64_t kClock = 9'223'372'035;
-  if (seconds < -kClock || seconds > kClock) return malformed("a time is out of range");
-  const base::Time time{std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanos)};
-  return Value(micro ? base::format_micro_time(time) : base::format_time(time));
+  if (nanos < 0 || nanos > 999'999'999) return malformed("a time is out of range");
+  const base::Instant time{seconds, static_cast<int32_t>(nanos)};
+  if (!base::is_formattable(time)) return malformed("a time is out of range");
+  return time.is_zero() ? Value() : Value(base::format_instant(time, micro));
 }
 
 // IntOrString: type = 1 (0: number, 1: text), intVal = 2, strVal = 3.

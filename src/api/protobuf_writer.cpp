@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "api/protobuf.hpp"
+#include "base/instant.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
-#include "base/time.hpp"
 
 namespace api {
 
@@ -428,11 +428,10 @@ class Writer {
   bool time() {
     std::string_view text;
     if (!in_.string(text, text_)) return false;
-    const auto time = base::parse_time(text);
+    const auto time = base::parse_instant(text);
     if (!time) return text.empty();
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(*time);
-    append_number_field(*out_, 1, seconds.time_since_epoch().count());
-    append_number_field(*out_, 2, (*time - seconds).count());
+    append_number_field(*out_, 1, time->seconds);
+    append_number_field(*out_, 2, time->nanos);
     return true;
   }
 

@@ -5,23 +5,35 @@
 #include <cstdlib>
 #include <limits>
 
+#include "base/instant.hpp"
+
 namespace base {
 
 namespace {
 
 using std::chrono::nanoseconds;
 
-std::string format_fields(Time time, int fraction_digits) {
-  auto day = std::chrono::floor<std::chrono::days>(time);
+using Seconds = std::chrono::sys_seconds;
+
+constexpr int64_t kFirstSecond = -62'167'219'200, kLastSecond = 253'402'300'799;  // of the years 0 and 9999
+
+std::string format_fields(Seconds seconds, int64_t nanos, int fraction_digits) {
+  auto day = std::chrono::floor<std::chrono::days>(seconds);
   std::chrono::year_month_day date(day);
-  std::chrono::hh_mm_ss clock(time - day);
+  std::chrono::hh_mm_ss clock(seconds - day);
   std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
                                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-  if (fraction_digits == 6) text += fmt::format(".{:06}", clock.subseconds().count() / 1000);
-  if (fraction_digits == 9) text += fmt::format(".{:09}", clock.subseconds().count());
+  if (fraction_digits == 6) text += fmt::format(".{:06}", nanos / 1000);
+  if (fraction_digits == 9) text += fmt::format(".{:09}", nanos);
   text += 'Z';
   return text;
+}
+
+std::string format_fields(Time time, int fraction_digits) {
+  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  int64_t nanos = time.time_since_epoch().count() % 1'000'000'000;
+  return format_fields(seconds, nanos < 0 ? nanos + 1'000'000'000 : nanos, fraction_digits);
 }
 
 // Reads exactly `digits` digits at the front of `text`.
@@ -76,7 +88,7 @@ std::string format_time(Time time) { return format_fields(time, 0); }
 std::string format_micro_time(Time time) { return format_fields(time, 6); }
 std::string format_nano_time(Time time) { return format_fields(time, 9); }
 
-std::optional<Time> parse_time(std::string_view text) {
+std::optional<Instant> parse_instant(std::string_view text) {
   auto year = take_number(text, 4);
   if (!year || !take(text, '-')) return std::nullopt;
   auto month = take_number(text, 2);
@@ -98,12 +110,29 @@ std::optional<Time> parse_time(std::string_view text) {
   if (!date.ok()) return std::nullopt;
   std::chrono::seconds seconds = std::chrono::sys_days(date).time_since_epoch();
   seconds += std::chrono::hours(*hour) + std::chrono::minutes(*minute - *offset) + std::chrono::seconds(*second);
-  // Nanoseconds since 1970 in 64 bits reach from 1677 to 2262. Others are kept at the border: "0001-01-01T00:00:00Z"
-  // is Go's zero time and must not wrap around into some other century.
-  constexpr int64_t kLimit = std::numeric_limits<int64_t>::max() / 1'000'000'000 - 1;
-  if (seconds.count() > kLimit) return Time(nanoseconds(kLimit * 1'000'000'000));
-  if (seconds.count() < -kLimit) return Time(nanoseconds(-kLimit * 1'000'000'000));
-  return Time(nanoseconds(seconds) + nanoseconds(*nanos));
+  Instant instant{seconds.count(), static_cast<int32_t>(*nanos)};
+  if (!is_formattable(instant)) return std::nullopt;
+  return instant;
+}
+
+std::string format_instant(Instant instant, bool micro) {
+  return format_fields(Seconds(std::chrono::seconds(instant.seconds)), instant.nanos, micro ? 6 : 0);
+}
+
+bool is_formattable(Instant instant) {
+  return instant.seconds >= kFirstSecond && instant.seconds <= kLastSecond && instant.nanos >= 0 &&
+         instant.nanos < 1'000'000'000;
+}
+
+std::optional<Time> parse_time(std::string_view text) {
+  auto instant = parse_instant(text);
+  if (!instant) return std::nullopt;
+  // The difference of any two must fit into 64 bits of nanoseconds. Times beyond are kept at the border:
+  // "0001-01-01T00:00:00Z" is Go's zero time and must not wrap around into some other century.
+  constexpr int64_t kLimit = std::numeric_limits<int64_t>::max() / 2'000'000'000 - 1;
+  if (instant->seconds > kLimit) return Time(std::chrono::seconds(kLimit));
+  if (instant->seconds < -kLimit) return Time(std::chrono::seconds(-kLimit));
+  return Time(std::chrono::seconds(instant->seconds) + nanoseconds(instant->nanos));
 }
 
 std::string human_duration(nanoseconds duration) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/instant.hpp"
+
 namespace base {
 namespace {
 
@@ -26,8 +28,33 @@ TEST(Time, RefusesWhatIsNoRfc3339) {
 }
 
 TEST(Time, FarYearsStayAtTheBorder) {
-  EXPECT_LT(*parse_time("0001-01-01T00:00:00Z"), *parse_time("1700-01-01T00:00:00Z"));
-  EXPECT_GT(*parse_time("9999-12-31T23:59:59Z"), *parse_time("2200-01-01T00:00:00Z"));
+  auto first = *parse_time("0001-01-01T00:00:00Z"), last = *parse_time("9999-12-31T23:59:59Z");
+  EXPECT_LT(first, *parse_time("1900-01-01T00:00:00Z"));
+  EXPECT_GT(last, *parse_time("2100-01-01T00:00:00Z"));
+  // What is done with times must not overflow: an age, a text.
+  EXPECT_GT(human_duration(last - first), "200y");
+  EXPECT_EQ(human_duration(first - last), "<invalid>");
+  EXPECT_EQ(format_time(first).substr(0, 3), "182");
+  EXPECT_EQ(format_time(last).substr(0, 4), "2116");
+}
+
+TEST(Instant, AllYears) {
+  struct Case {
+    std::string_view text, second, micro;
+  };
+  for (const Case& one : {Case{"0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000Z"},
+                          {"0001-01-01T00:00:00.5Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.500000Z"},
+                          {"1677-09-21T00:12:43.1234567Z", "1677-09-21T00:12:43Z", "1677-09-21T00:12:43.123456Z"},
+                          {"1969-12-31T23:59:59.5-01:00", "1970-01-01T00:59:59Z", "1970-01-01T00:59:59.500000Z"},
+                          {"9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"}}) {
+    auto instant = parse_instant(one.text);
+    ASSERT_TRUE(instant) << one.text;
+    EXPECT_EQ(format_instant(*instant, false), one.second);
+    EXPECT_EQ(format_instant(*instant, true), one.micro);
+  }
+  for (std::string_view text : {"0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"}) EXPECT_FALSE(parse_instant(text)) << text;
+  EXPECT_TRUE(parse_instant("0001-01-01T00:00:00Z")->is_zero());
+  EXPECT_FALSE(parse_instant("0001-01-01T00:00:01Z")->is_zero());
 }
 
 TEST(Time, HumanDuration) {
