@@ -183,8 +183,32 @@ void Problems::label_selector(const std::string& path, const Value& selector) {
   }
 }
 
+namespace {
+
+bool is_nothing(const Value& value) { return value.is_null() || (value.is_array() && value.as_array().empty()); }
+
+// An empty list and none are the same: who sends protobuf cannot tell them apart.
+bool same_meaning(const Value& a, const Value& b) {
+  if (is_nothing(a) && is_nothing(b)) return true;
+  if (a.is_array() && b.is_array()) return std::ranges::equal(a.as_array(), b.as_array(), same_meaning);
+  constexpr size_t kFields = 200;  // of a struct; what is wider is a map
+  if (!a.is_object() || !b.is_object() || a.as_object().size() > kFields || b.as_object().size() > kFields) return a == b;
+  auto covers = [](const base::Object& x, const base::Object& y) {
+    return std::ranges::all_of(x, [&](const base::Member& member) {
+      const Value* other = y.find(member.key);
+      return other != nullptr ? same_meaning(member.value, *other) : is_nothing(member.value);
+    });
+  };
+  auto only_nothing_more = [](const base::Object& x, const base::Object& y) {
+    return std::ranges::all_of(x, [&](const base::Member& member) { return is_nothing(member.value) || y.contains(member.key); });
+  };
+  return covers(a.as_object(), b.as_object()) && only_nothing_more(b.as_object(), a.as_object());
+}
+
+}  // namespace
+
 void Problems::immutable(const std::string& path, const Value& fresh, const Value& old, std::string_view detail) {
-  if (fresh != old) invalid(path, fresh, std::string(detail));
+  if (fresh != old && !same_meaning(fresh, old)) invalid(path, fresh, std::string(detail));
 }
 
 }  // namespace api::rules

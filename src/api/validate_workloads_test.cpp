@@ -127,6 +127,7 @@ TEST(ValidateWorkloads, Jobs) {
   });
   expect_update("batch", "Job", kJob, {
     {"wider", R"({"spec":{"parallelism":3,"backoffLimit":1,"suspend":true,"activeDeadlineSeconds":3}})", ""},
+    {"an empty list is none", R"({"spec":{"template":{"spec":{"tolerations":[],"containers":[{"name":"c","image":"i","imagePullPolicy":"Always","terminationMessagePolicy":"File","env":[],"ports":null}]}}}})", ""},
     {"completions", R"({"spec":{"completions":2}})", "spec.completions: Invalid value: 2: field is immutable"},
     {"template", R"({"spec":{"template":{"spec":{"nodeSelector":{"a":"b"}}}}})", "spec.template: Invalid value: *: field is immutable"},
     {"mode", R"({"spec":{"completionMode":"Indexed"}})", "spec.completionMode: Invalid value: \"Indexed\": field is immutable"},
