@@ -241,10 +241,17 @@ base::Result<ApiResource> Session::find_resource(std::string_view name) {
     if ((r.plural == wanted || r.singular == wanted || base::to_lower(r.kind) == wanted) && group_fits(r))
       return r;
   }
+  const ApiResource* found = nullptr;
   for (auto& r : *all) {
-    if (std::find(r.short_names.begin(), r.short_names.end(), wanted) != r.short_names.end() && group_fits(r))
-      return r;
+    if (std::find(r.short_names.begin(), r.short_names.end(), wanted) == r.short_names.end() || !group_fits(r)) continue;
+    if (!found) {
+      found = &r;
+    } else if (r.group != found->group && warned_.insert(wanted + " " + r.group).second) {
+      fmt::print(stderr, "Warning: short name \"{}\" could also match lower priority resource {}\n", wanted,
+                 r.qualified_plural());
+    }
   }
+  if (found) return *found;
   return base::fail(base::Reason::unknown, fmt::format("the server doesn't have a resource type \"{}\"",
                                                        name.substr(0, name.find('.'))));
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,6 +77,7 @@ class Session {
   std::unique_ptr<net::HttpClient> http_;
   std::optional<std::vector<ApiResource>> resources_;
   std::optional<api::Registry> builtin_;
+  std::set<std::string> warned_;  // of short names that mean several resources
   bool first_document_ = true;
 };
 
