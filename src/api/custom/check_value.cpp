@@ -3,10 +3,13 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
 #include "api/custom/rules.hpp"
+#include "api/patch_editor.hpp"
 #include "api/status.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
@@ -159,17 +162,32 @@ class Validator {
     return a == b;
   }
 
-  static void check_enum(const SchemaRules& rules, const Value& value, const std::string& path, Outcome& out) {
+  bool is_listed(const SchemaRules& rules, const Value& value) {
+    if (value.is_null()) return false;
+    constexpr size_t kFew = 32;
+    if (!value.is_string() || rules.enum_values.size() <= kFew)
+      return std::ranges::any_of(rules.enum_values, [&](const Value& one) { return same(one, value); });
+    auto& texts = enum_texts_[&rules];
+    if (texts.empty())
+      for (const Value& one : rules.enum_values)
+        if (one.is_string()) texts.insert(one.as_string());
+    return texts.contains(value.as_string());
+  }
+
+  void check_enum(const SchemaRules& rules, const Value& value, const std::string& path, Outcome& out) {
     ++out.matches;
     if (rules.enum_values.empty()) return;
-    for (const Value& one : rules.enum_values)
-      if (!value.is_null() && same(one, value)) return;
+    if (is_listed(rules, value)) return;
     std::vector<std::string> supported;
-    for (const Value& one : rules.enum_values)
-      supported.push_back(one.is_string() ? std::string(one.as_string()) : base::write_json(one));
+    std::string listed = "the values of the definition";
+    if (listed_ < kMostListed) {
+      for (const Value& one : rules.enum_values)
+        supported.push_back(one.is_string() ? std::string(one.as_string()) : base::write_json(one));
+      listed = base::join(supported, " ");
+      listed_ += listed.size();
+    }
     --out.matches;
-    out.add(in_body(path) + "should be one of " + base::join(supported, " "),
-            unsupported_field(field_of(path), value, std::move(supported)));
+    out.add(in_body(path) + "should be one of " + listed, unsupported_field(field_of(path), value, std::move(supported)));
   }
 
   static void check_string(const Schema& schema, const std::string& text, const std::string& path, Outcome& out) {
@@ -198,7 +216,10 @@ class Validator {
   }
 
   static std::string bound_text(const Number& number, double bound) {
-    return number.is_int ? std::to_string(static_cast<int64_t>(bound)) : go_float(bound);
+    if (!number.is_int) return go_float(bound);
+    // What does not fit becomes what Go makes of it on most machines.
+    const bool fits = bound >= -9223372036854775808.0 && bound < 9223372036854775808.0;
+    return std::to_string(fits ? static_cast<int64_t>(bound) : std::numeric_limits<int64_t>::min());
   }
 
   static void check_range(const Schema& schema, const Number& number, const std::string& path, Outcome& out) {
@@ -266,21 +287,39 @@ class Validator {
   }
 
   // Elements of lists of type map belong together by their keys; those of other lists do not.
-  static const Value* old_element(const Schema& schema, const Value& item, const Value* old) {
-    if (!old || schema.list_type != Schema::ListType::map || schema.list_map_keys.empty()) return nullptr;
-    for (const Value& candidate : old->as_array()) {
-      const bool matches = std::ranges::all_of(
-          schema.list_map_keys, [&](const std::string& key) { return candidate[key] == item[key]; });
-      if (matches && candidate.is_object() && item.is_object()) return &candidate;
+  class OldElements {
+   public:
+    OldElements(const Schema& schema, const Value* old) : schema_(schema) {
+      if (!old || schema.list_type != Schema::ListType::map || schema.list_map_keys.empty()) return;
+      for (const Value& one : old->as_array())
+        if (one.is_object()) by_keys_.emplace(keys_of(one), &one);
     }
-    return nullptr;
-  }
+    const Value* find(const Value& item) const {
+      if (by_keys_.empty() || !item.is_object()) return nullptr;
+      const auto found = by_keys_.find(keys_of(item));
+      return found == by_keys_.end() ? nullptr : found->second;
+    }
+
+   private:
+    std::string keys_of(const Value& item) const {
+      std::string out;
+      for (const std::string& key : schema_.list_map_keys) {
+        base::append_json(out, item[key]);
+        out += ',';
+      }
+      return out;
+    }
+
+    const Schema& schema_;
+    std::unordered_map<std::string, const Value*> by_keys_;
+  };
 
   void check_list(const Schema& schema, const base::Array& list, const std::string& path, const Value* old,
                   Outcome& out) {
     const Schema* items = schema.type == Schema::Type::map ? nullptr : schema.items.get();
+    const OldElements before(schema, items ? old : nullptr);
     for (size_t i = 0; items && i < list.size(); ++i)
-      out.merge(check(*items, list[i], fmt::format("{}[{}]", path, i), old_element(schema, list[i], old)));
+      out.merge(check(*items, list[i], fmt::format("{}[{}]", path, i), before.find(list[i])));
     ++out.matches;
     if (!schema.rules) return;
     const auto size = static_cast<int64_t>(list.size());
@@ -307,6 +346,7 @@ class Validator {
     const SchemaRules* rules = schema.rules.get();
     if (rules) check_size(*rules, object, path, out);
     const bool correlates = old && old->is_object() && !schema.atomic_map;
+    const ObjectIndex before(correlates ? old->as_object() : Value().as_object());
     for (const auto& [name, member] : object) {
       const std::string at = path.empty() ? name : path + "." + name;
       const Schema::Property* own = own_meta(rules, name);
@@ -322,7 +362,7 @@ class Validator {
         continue;
       }
       const bool type_meta = path.empty() && (name == "kind" || name == "apiVersion");
-      out.merge(check(*inner, member, at, correlates && !type_meta ? old->as_object().find(name) : nullptr));
+      out.merge(check(*inner, member, at, correlates && !type_meta ? before.find(name) : nullptr));
     }
     for (const std::string& name : schema.required) {
       if (object.contains(name)) continue;
@@ -394,6 +434,11 @@ class Validator {
                              valid == 0 ? "Found none valid" : fmt::format("Found {} valid alternatives", valid)));
     if (best) out.merge(std::move(*best));
   }
+
+  // Lists of supported values are not repeated beyond that: each of a thousand errors may be about a thousand values.
+  static constexpr size_t kMostListed = 256u << 10;
+  size_t listed_ = 0;
+  std::unordered_map<const SchemaRules*, std::unordered_set<std::string_view>> enum_texts_;  // of long lists
 };
 
 }  // namespace

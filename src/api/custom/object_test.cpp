@@ -279,4 +279,43 @@ TEST(CustomScale, NumbersAreChecked) {
               ElementsAre(".spec.replicas: Invalid value: 3000000000: should be less than or equal to 2147483647"));
 }
 
+// Where each element looks for its old self among all, this takes minutes; where each error lists all values, gigabytes.
+TEST(CustomObject, WideObjectsAreNotQuadratic) {
+  constexpr int kMany = 60'000;
+  std::string values = "[v0";
+  for (int i = 1; i < 5'000; ++i) values += ", v" + std::to_string(i);
+  const Kind wide = kind_with("{map: {type: object, additionalProperties: {type: string}}, "
+                              "list: {type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [k], items: "
+                              "{type: object, required: [k], properties: {k: {type: string}, v: {type: integer}}}}, "
+                              "enums: {type: array, items: {type: string, enum: " + values + "]}}}");
+  auto make = [](bool reversed, const Value& one) {
+    base::Object map;
+    base::Array list, enums;
+    for (int i = 0; i < kMany; ++i) {
+      const std::string key = "k" + std::to_string(reversed ? kMany - i : i);
+      map.append(key, one);
+      list.push_back(base::Object{{"k", key}, {"v", reversed ? 1 : 0}});
+      enums.push_back(one);
+    }
+    Value out = thing("{}");
+    out.object().set("spec", base::Object{{"map", std::move(map)}, {"list", std::move(list)}, {"enums", std::move(enums)}});
+    return out;
+  };
+  const Value old = make(false, "v1"), fresh = make(true, "v2"), wrong = make(true, "nope");
+  EXPECT_THAT(texts(check_custom_update(wide, fresh, old)), IsEmpty());
+  const auto errors = texts(check_custom_update(wide, wrong, old));
+  ASSERT_FALSE(errors.empty());
+  size_t size = 0;
+  for (const auto& error : errors) size += error.size();
+  EXPECT_LT(size, 4u << 20);
+  // What was wrong and did not change may stay, wherever it stands now.
+  EXPECT_THAT(texts(check_custom_update(wide, wrong, wrong)), IsEmpty());
+}
+
+TEST(CustomObject, BoundsBeyondIntegers) {
+  const Kind far = kind_with("{low: {type: number, maximum: -1e308}, high: {type: number, minimum: 1e308}}");
+  const auto errors = texts(check_custom(far, thing("{low: 1, high: 1}")));
+  EXPECT_EQ(errors.size(), 2u);
+}
+
 }  // namespace
