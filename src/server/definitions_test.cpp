@@ -165,5 +165,36 @@ TEST_F(Definitions, AChangeIsSeenInDiscoveryAndSurvivesARestart) {
   EXPECT_EQ(call("GET", kBoats).json["items"].as_array().size(), 1u);
 }
 
+TEST_F(Definitions, NobodyStoresWhatNobodyCanRead) {
+  std::string properties;
+  for (int i = 0; i < 300; ++i)
+    properties += (i ? "," : "") + ("\"p" + std::to_string(i)) + R"(":{"type":"string","default":"defaulted"})";
+  ASSERT_EQ(call("POST", kCrds,
+                 definition("boats", "Boat",
+                            R"({"type":"object","properties":{"color":{"type":"string"},"sails":{"type":"integer"},"list":{"type":"array","items":{"type":"object","properties":{)" + properties +
+                                R"(}}},"map":{"type":"object","additionalProperties":{"type":"string"}}}})"))
+                .status,
+            201);
+  // Two hundred kilobytes that ask for half a gigabyte of defaults.
+  std::string bomb = "{\"list\":[{}";
+  for (int i = 0; i < 60'000; ++i) bomb += ",{}";
+  bomb += "]}";
+  auto made = call("POST", kBoats, boat("v2", "junk", bomb));
+  EXPECT_EQ(made.status, 413) << made.text.substr(0, 300);
+  EXPECT_EQ(call("GET", std::string(kBoats) + "/junk").status, 404);
+  // One that grows by patches stops in time, and still goes.
+  ASSERT_EQ(call("POST", kBoats, boat("v2", "ark", "{}")).status, 201);
+  int status = 200, times = 0;
+  for (; status == 200 && times < 10; ++times) {
+    status = patch(std::string(kBoats) + "/ark", "merge-patch+json",
+                   R"({"spec":{"map":{"k)" + std::to_string(times) + "\":\"" + std::string(2u << 20, 'x') + "\"}}}")
+                 .status;
+  }
+  EXPECT_EQ(status, 413);
+  EXPECT_EQ(times, 4);
+  EXPECT_EQ(patch(std::string(kBoats) + "/ark", "merge-patch+json", R"({"spec":{"map":{"k0":null}}})").status, 200);
+  EXPECT_EQ(call("DELETE", std::string(kBoats) + "/ark").status, 200);
+}
+
 }  // namespace
 }  // namespace server

@@ -18,6 +18,9 @@ namespace {
 
 constexpr size_t kMaxGeneratedBase = 58;  // 63 less the suffix
 constexpr int kNameTries = 8;
+// What may be stored: three times what a request may bring, for the field sets of its managers and for defaults. Patches
+// must not make, bit by bit, an object that nobody can read any more.
+constexpr size_t kMaxObjectBytes = 8u << 20;
 constexpr std::string_view kOwnManager = "kube-apiserver";  // of what this server writes by itself
 
 struct Pending {
@@ -140,6 +143,13 @@ base::Result<std::string> make_name(Writing& writing, std::string_view namespace
   return std::unexpected(api::already_exists(writing.resource.qualified, stem));
 }
 
+// `before`: the size of what it replaces. What is too large already, may be made smaller.
+base::Result<void> check_size(size_t size, size_t before) {
+  if (size <= kMaxObjectBytes || size < before) return {};
+  return base::fail(base::Reason::request_entity_too_large,
+                    fmt::format("Request entity too large: the object would take {} bytes, limit is {}", size, kMaxObjectBytes));
+}
+
 bool ready_to_go(const Writing& writing, const base::Value& object) {
   if (!api::is_being_deleted(object) || !api::finalizers_of(object).empty()) return false;
   return api::deletion_grace_seconds_of(object).value_or(0) == 0 && writing.resource.strategy->may_go(object);
@@ -248,7 +258,9 @@ base::Result<Answer> create_object(Writing& writing, std::string_view namespace_
   for (auto& warning : api::warnings_for(kind, object))
     writing.context.warnings.push_back(std::move(warning));
   CHECK_OK(strategy.admit_create(writing.context, object));
-  return Answer{201, put_object(writing, key, std::move(object))};
+  std::string bytes = put_object(writing, key, std::move(object));
+  CHECK_OK(check_size(bytes.size(), 0));
+  return Answer{201, std::move(bytes)};
 }
 
 base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& entry, const base::Value& old,
@@ -285,7 +297,9 @@ base::Result<Answer> replace_object(Writing& writing, const store::EntryPtr& ent
   api::set_managed_fields(fresh, std::move(managed_fields));
   if (ready_to_go(writing, fresh)) return Answer{200, erase_object(writing, entry->key, std::move(fresh))};
   if (same_object(fresh, old)) return Answer{200, entry->value};
-  return Answer{200, put_object(writing, entry->key, std::move(fresh))};
+  std::string bytes = put_object(writing, entry->key, std::move(fresh));
+  CHECK_OK(check_size(bytes.size(), entry->value.size()));
+  return Answer{200, std::move(bytes)};
 }
 
 }  // namespace server

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "api/custom/rules.hpp"
 #include "api/decode.hpp"
 #include "api/status.hpp"
+#include "base/json.hpp"
 
 namespace api {
 
@@ -195,43 +197,63 @@ void prune_nulls(const Schema& schema, Value& value) {
 
 namespace {
 
-void set_defaults(const Schema& schema, Value& value) {
-  if (auto* list = value.if_array()) {
-    const Schema* inner = element_schema(schema);
-    if (!inner) return;
-    for (Value& item : *list) {
-      if (is_null_without_value(item, inner)) item = inner->default_value;
-      set_defaults(*inner, item);
+// Sets defaults up to so many bytes of text: more than an object may have (server/writing.cpp), so that one that did not
+// get all of them is not stored. A list of "{}" can ask for gigabytes.
+class DefaultSetter {
+ public:
+  void set(const Schema& schema, Value& value) {
+    if (auto* list = value.if_array()) {
+      const Schema* inner = element_schema(schema);
+      if (!inner) return;
+      for (Value& item : *list) {
+        if (is_null_without_value(item, inner) && may_take("", inner->default_value)) item = inner->default_value;
+        set(*inner, item);
+      }
+      return;
     }
-    return;
+    auto* object = value.if_object();
+    if (!object) return;
+    if (schema.rules) add_missing(schema.rules->own_meta, *object);
+    add_missing(schema.properties, *object);
+    for (auto& [name, member] : *object) {
+      bool known = false;
+      const Schema* inner = member_schema(schema, name, known);
+      if (!inner) continue;
+      if (is_null_without_value(member, inner) && may_take("", inner->default_value)) member = inner->default_value;
+      set(*inner, member);
+    }
   }
-  auto* object = value.if_object();
-  if (!object) return;
-  const auto add_missing = [&](const std::vector<Schema::Property>& properties) {
+
+ private:
+  void add_missing(const std::vector<Schema::Property>& properties, base::Object& object) {
     for (const Schema::Property& property : properties) {
       const Value& wanted = property.schema->default_value;
       if (wanted.is_null()) continue;
-      Value* member = object->find(property.name);
-      if (!member) object->append(property.name, wanted);
-      if (member && is_null_without_value(*member, property.schema.get())) *member = wanted;
+      Value* member = object.find(property.name);
+      if (member && !is_null_without_value(*member, property.schema.get())) continue;
+      if (!may_take(property.name, wanted)) return;
+      if (member) *member = wanted;
+      else object.append(property.name, wanted);
     }
-  };
-  if (schema.rules) add_missing(schema.rules->own_meta);
-  add_missing(schema.properties);
-  for (auto& [name, member] : *object) {
-    bool known = false;
-    const Schema* inner = member_schema(schema, name, known);
-    if (!inner) continue;
-    if (is_null_without_value(member, inner)) member = inner->default_value;
-    set_defaults(*inner, member);
   }
-}
+
+  bool may_take(std::string_view name, const Value& wanted) {
+    size_t& size = sizes_[&wanted];
+    if (size == 0) size = name.size() + base::write_json(wanted).size();
+    if (size > left_) left_ = 0;
+    else left_ -= size;
+    return left_ > 0;
+  }
+
+  size_t left_ = 12u << 20;
+  std::unordered_map<const Value*, size_t> sizes_;
+};
 
 }  // namespace
 
 void apply_custom_defaults(const Schema& schema, Value& value) {
   prune_nulls(schema, value);
-  set_defaults(schema, value);
+  DefaultSetter().set(schema, value);
 }
 
 }  // namespace api
