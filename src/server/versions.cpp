@@ -14,7 +14,10 @@ base::Result<base::Value> to_stored(const Resource& resource, base::Value object
   if (!resource.is_view()) return object;
   TRY(auto stored, api::convert(*resource.kind, *resource.stored, std::move(object)));
   api::apply_defaults(*resource.stored, stored);
-  return stored;
+  if (resource.stored->custom) return stored;
+  // A zero that one version writes may mean nothing in the other.
+  TRY(auto cleaned, api::decode_object(*resource.stored, stored, {}, api::FieldValidation::ignore));
+  return std::move(cleaned.object);
 }
 
 base::Result<base::Value> to_served(const Resource& resource, base::Value object) {
