@@ -197,7 +197,7 @@ TEST_F(Workloads, EventsInTwoVersions) {
   EXPECT_EQ(old.json["reportingComponent"], "c");
   // A zero that must be written in the newer version means nothing in the one that is stored.
   created(newer, R"({"metadata":{"name":"z"},"eventTime":"2026-01-01T00:00:00.000000Z","reportingController":"c","reportingInstance":"i",)"
-                 R"("action":"Start","reason":"Started","regarding":{"kind":"Pod","name":"q","namespace":"default"},"type":"Normal",)"
+                 R"("action":"Start","reason":"Started","regarding":{"kind":"Pod","name":"r","namespace":"default"},"type":"Normal",)"
                  R"("series":{"count":0,"lastObservedTime":"2026-01-01T00:00:00.000000Z"}})");
   auto stored = call("GET", core + "/z");
   auto again = call("PUT", core + "/z?fieldValidation=Strict", stored.text);
