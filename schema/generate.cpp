@@ -42,9 +42,9 @@ struct Model {
 // schema alone: a struct costs every file that includes types.hpp, so a kind comes here when a controller
 // needs it.
 const std::set<std::string_view> kStructKinds = {
-    "Binding", "ConfigMap", "DeleteOptions", "Deployment",            "EndpointSlice", "Endpoints",
-    "Event",   "Lease",     "Namespace",     "Node",                  "Pod",           "ReplicaSet",
-    "Scale",   "Secret",    "Service",       "ReplicationController", "Status",        "ServiceAccount"};
+    "Binding",    "ConfigMap", "DeleteOptions", "Deployment", "EndpointSlice", "Endpoints", "Event",
+    "IPAddress",  "Lease",     "Namespace",     "Node",       "Pod",           "ReplicaSet", "ReplicationController",
+    "Scale",      "Secret",    "Service",       "ServiceAccount", "ServiceCIDR", "Status"};
 
 // C++ words that JSON names may collide with.
 const std::set<std::string_view> kKeywords = {
