@@ -19,7 +19,10 @@ class Controller {
 };
 
 std::unique_ptr<Controller> make_replication_controller(client::Client client, const sys::Clock& clock);
+std::unique_ptr<Controller> make_replicaset_controller(client::Client client, const sys::Clock& clock);
 std::unique_ptr<Controller> make_endpointslice_controller(client::Client client, const sys::Clock& clock);
+// Hand-made Endpoints of Services without a selector, as EndpointSlices.
+std::unique_ptr<Controller> make_endpointslicemirroring_controller(client::Client client, const sys::Clock& clock);
 std::unique_ptr<Controller> make_endpoints_controller(client::Client client, const sys::Clock& clock);
 // default/kubernetes: its Endpoints and EndpointSlice follow the API server's address.
 std::unique_ptr<Controller> make_apiserver_endpoints_controller(client::Client client, const sys::Clock& clock,

@@ -12,7 +12,9 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
   all.push_back(make_apiserver_endpoints_controller(as("apiserver-endpoints"), clock, api_address, api_port));
   all.push_back(make_serviceaccount_controller(as("service-account-controller"), clock));
   all.push_back(make_replication_controller(as("replication-controller"), clock));
+  all.push_back(make_replicaset_controller(as("replicaset-controller"), clock));
   all.push_back(make_endpointslice_controller(as("endpointslice-controller"), clock));
+  all.push_back(make_endpointslicemirroring_controller(as("endpointslicemirroring-controller"), clock));
   all.push_back(make_endpoints_controller(as("endpoint-controller"), clock));
   all.push_back(make_namespace_controller(as("namespace-controller"), clock));
   all.push_back(make_crd_controller(as("crd-finalizer"), clock));

@@ -4,10 +4,10 @@
 #include <map>
 #include <utility>
 
-#include "base/strings.hpp"
 #include "client/events.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
+#include "controllers/endpointslice/own_writes.hpp"
 #include "controllers/endpointslice/plan.hpp"
 #include "controllers/pod_changes.hpp"
 #include "controllers/pods.hpp"
@@ -18,65 +18,6 @@ namespace {
 
 using Slice = api::EndpointSlice;
 
-constexpr auto kOwnWriteLifetime = std::chrono::seconds(10);
-
-// Slices as they are after our own writes, until the informer has caught up: slices have generated names, so acting on
-// an old picture would create them twice. Used by the worker's thread only.
-class OwnWrites {
- public:
-  explicit OwnWrites(const sys::Clock& clock) : clock_(clock) {}
-
-  void wrote(Slice slice) {
-    auto& entry = entries_[service_key(slice)][slice.metadata.name];
-    entry = {std::make_shared<const Slice>(std::move(slice)), clock_.steady_now()};
-  }
-  void removed(const Slice& slice) { entries_[service_key(slice)][slice.metadata.name] = {nullptr, clock_.steady_now()}; }
-
-  // Lays the writes of one Service over what the informer has seen of it.
-  std::vector<SlicePtr> over(const std::string& key, std::vector<SlicePtr> seen) {
-    auto own = entries_.find(key);
-    if (own == entries_.end()) return seen;
-    auto now = clock_.steady_now();
-    std::map<std::string, SlicePtr> all;
-    for (auto& slice : seen) all[slice->metadata.name] = std::move(slice);
-    std::erase_if(own->second, [&](const auto& item) {
-      auto known = all.find(item.first);
-      return now - item.second.time > kOwnWriteLifetime ||
-             (known != all.end() && is_newer(known->second, item.second.slice));
-    });
-    for (const auto& [name, entry] : own->second) {
-      if (entry.slice) all[name] = entry.slice;
-      else all.erase(name);
-    }
-    if (own->second.empty()) entries_.erase(own);
-    std::vector<SlicePtr> out;
-    for (auto& [name, slice] : all) out.push_back(std::move(slice));
-    return out;
-  }
-  static std::string service_of(const Slice& slice) {
-    auto it = slice.metadata.labels.find(std::string(kServiceNameLabel));
-    return it == slice.metadata.labels.end() ? std::string() : it->second;
-  }
-
- private:
-  struct Entry {
-    SlicePtr slice;  // null: deleted by us
-    std::chrono::steady_clock::time_point time;
-  };
-  // Resource versions of one collection grow as numbers (KEP-5504).
-  static bool is_newer(const SlicePtr& seen, const SlicePtr& own) {
-    if (!own) return false;
-    if (seen->metadata.uid != own->metadata.uid) return true;
-    return base::parse_int(seen->metadata.resource_version).value_or(0) >=
-           base::parse_int(own->metadata.resource_version).value_or(0);
-  }
-  static std::string service_key(const Slice& slice) {
-    return client::object_key(slice.metadata.namespace_, service_of(slice));
-  }
-  const sys::Clock& clock_;
-  std::map<std::string, std::map<std::string, Entry>> entries_;  // by Service, by slice
-};
-
 class EndpointSliceLoop final : public Controller {
  public:
   EndpointSliceLoop(client::Client client, const sys::Clock& clock)
@@ -84,16 +25,21 @@ class EndpointSliceLoop final : public Controller {
         recorder_(client, clock, "endpoint-slice-controller"),
         own_(clock),
         worker_("endpointslice", clock,
-                [this] { services_.wait_synced(), pods_.wait_synced(), slices_.wait_synced(); },
+                [this] { services_.wait_synced(), pods_.wait_synced(), nodes_.wait_synced(), slices_.wait_synced(); },
                 [this](const std::string& key) { return reconcile(key); }),
         services_(client),
         pods_(client),
+        nodes_(client),
         slices_(client, "", ours()) {
     services_.on_change([this](const std::string& key, const auto&, const auto&) { worker_.queue().add(key); });
     pods_.trim_with(trim_pod_for_endpoints);
     pods_.on_change([this](const std::string&, const auto& before, const auto& after) {
       if (before && after && !endpoint_changed(*before, *after)) return;
       enqueue_services(services_, worker_.queue(), before.get(), after.get());
+    });
+    nodes_.trim_with([](api::Node& node) { node.spec = {}, node.status = {}, node.metadata.annotations.clear(); });
+    nodes_.on_change([this](const std::string&, const auto& before, const auto& after) {
+      if (!before || !after || place_of(*before) != place_of(*after)) enqueue_all();
     });
     slices_.on_change([this](const std::string&, const SlicePtr& before, const SlicePtr& after) {
       if (before) enqueue_owner(*before);
@@ -106,6 +52,7 @@ class EndpointSliceLoop final : public Controller {
   void start() override {
     services_.start();
     pods_.start();
+    nodes_.start();
     slices_.start();
     worker_.start();
   }
@@ -113,6 +60,7 @@ class EndpointSliceLoop final : public Controller {
     worker_.queue().shut_down();
     services_.stop();
     pods_.stop();
+    nodes_.stop();
     slices_.stop();
     worker_.stop();
   }
@@ -129,12 +77,22 @@ class EndpointSliceLoop final : public Controller {
     if (!service.empty()) worker_.queue().add(client::object_key(slice.metadata.namespace_, service));
   }
 
+  void enqueue_all() {
+    for (const auto& service : services_.list()) {
+      if (!has_managed_endpoints(*service)) continue;
+      worker_.queue().add(client::object_key(service->metadata.namespace_, service->metadata.name));
+    }
+  }
+
   base::Result<void> reconcile(const std::string& key) {
     auto service = services_.get(key);
-    if (!service || !service->metadata.deletion_timestamp.empty() || !has_managed_endpoints(*service)) {
+    if (!service || !service->metadata.deletion_timestamp.empty()) {
       warned_.erase(key);
       return {};  // what a deleted Service leaves behind, the garbage collector takes
     }
+    // Without a selector the slices are somebody else's, or stay as they were when it was taken away.
+    bool is_name = service->spec.type == "ExternalName";
+    if (!is_name && !has_managed_endpoints(*service)) return {};
     const auto& ns = service->metadata.namespace_;
     std::vector<SlicePtr> seen;
     for (auto& slice : slices_.list(ns)) {
@@ -142,13 +100,28 @@ class EndpointSliceLoop final : public Controller {
     }
     auto existing = own_.over(key, std::move(seen));
     std::erase_if(existing, [](const SlicePtr& slice) { return !slice->metadata.deletion_timestamp.empty(); });
+    SlicePlan plan;
+    if (is_name) {
+      plan.remove = std::move(existing);
+      return apply(*service, plan);
+    }
     std::vector<std::shared_ptr<const api::Pod>> pods;
     for (auto& pod : pods_.list(ns)) {
       if (selects(service->spec.selector, pod->metadata.labels)) pods.push_back(std::move(pod));
     }
-    SlicePlan plan = plan_slices(*service, pods, existing);
+    plan = plan_slices(*service, pods, existing, places_of(pods));
     warn(key, *service, plan.warnings);
     return apply(*service, plan);
+  }
+
+  Places places_of(const std::vector<std::shared_ptr<const api::Pod>>& pods) const {
+    Places places;
+    for (const auto& pod : pods) {
+      const std::string& name = pod->spec.node_name;
+      if (name.empty() || places.contains(name)) continue;
+      if (auto node = nodes_.get(name)) places.emplace(name, place_of(*node));
+    }
+    return places;
   }
 
   // Creations and updates first: an endpoint that moves between slices is never in none.
@@ -205,6 +178,7 @@ class EndpointSliceLoop final : public Controller {
   Worker worker_;
   client::Informer<api::Service> services_;
   client::Informer<api::Pod> pods_;
+  client::Informer<api::Node> nodes_;
   client::Informer<Slice> slices_;
 };
 

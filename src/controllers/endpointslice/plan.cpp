@@ -50,6 +50,11 @@ std::tuple<bool, bool, bool> conditions_of(const api::Endpoint& endpoint) {
   return {!c || c->ready.value_or(true), !c || c->serving.value_or(true), c && c->terminating.value_or(false)};
 }
 
+// Whether an endpoint that stays where it is must be written anew.
+bool says_the_same(const api::Endpoint& a, const api::Endpoint& b) {
+  return conditions_of(a) == conditions_of(b) && a.zone == b.zone && a.hints == b.hints;
+}
+
 struct Wanted {
   api::Endpoint endpoint;
   std::optional<base::Time> changed;  // when the pod's readiness changed
@@ -82,7 +87,8 @@ std::vector<std::string> addresses_of(const Pod& pod, std::string_view family) {
   return out;
 }
 
-api::Endpoint make_endpoint(const api::Service& service, const Pod& pod, std::vector<std::string> addresses) {
+api::Endpoint make_endpoint(const api::Service& service, const Pod& pod, std::vector<std::string> addresses,
+                            const Place* place) {
   api::Endpoint endpoint;
   endpoint.addresses = std::move(addresses);
   bool serving = is_ready(pod);
@@ -100,6 +106,8 @@ api::Endpoint make_endpoint(const api::Service& service, const Pod& pod, std::ve
   endpoint.target_ref = std::move(target);
   endpoint.node_name = pod.spec.node_name;
   if (!pod.spec.hostname.empty() && pod.spec.subdomain == service.metadata.name) endpoint.hostname = pod.spec.hostname;
+  if (place) endpoint.zone = place->zone;
+  endpoint.hints = hints_for(service, endpoint);
   return endpoint;
 }
 
@@ -186,7 +194,9 @@ class GroupPlan {
 
   // What is right in the slice stays where it is; wanted endpoints that it holds are taken from the set.
   void keep_wanted(const SlicePtr& slice, WantedSet& wanted) {
-    Draft draft{.slice = *slice, .before = slice, .changed = slice->metadata.labels != labels_, .trigger = {}};
+    // An empty one has said that there is no endpoint, which is over.
+    bool outdated = slice->metadata.labels != labels_ || slice->endpoints.empty();
+    Draft draft{.slice = *slice, .before = slice, .changed = outdated, .trigger = {}};
     draft.slice.metadata.labels = labels_;
     draft.slice.endpoints.clear();
     for (const auto& endpoint : slice->endpoints) {
@@ -195,12 +205,10 @@ class GroupPlan {
         draft.changed = true;
         continue;
       }
-      if (conditions_of(endpoint) != conditions_of(it->second.endpoint)) {
+      if (!says_the_same(endpoint, it->second.endpoint)) {
         draft.changed = true;
-        note(draft.trigger, it->second.changed);
-        api::Endpoint next = endpoint;  // keeps zone and hints
-        next.conditions = it->second.endpoint.conditions;
-        draft.slice.endpoints.push_back(std::move(next));
+        if (conditions_of(endpoint) != conditions_of(it->second.endpoint)) note(draft.trigger, it->second.changed);
+        draft.slice.endpoints.push_back(std::move(it->second.endpoint));
       } else {
         draft.slice.endpoints.push_back(endpoint);
       }
@@ -279,10 +287,12 @@ struct MissingPorts {
 };
 
 std::map<PortsKey, Group> wanted_groups(const api::Service& service, const std::vector<PodPtr>& pods,
-                                        std::string_view family, MissingPorts* missing) {
+                                        std::string_view family, const Places& places, MissingPorts* missing) {
   std::map<PortsKey, Group> groups;
   for (const auto& pod : pods) {
     if (is_terminal(*pod)) continue;
+    auto place = places.find(pod->spec.node_name);
+    if (place == places.end() && !service.spec.publish_not_ready_addresses.value_or(false)) continue;
     auto addresses = addresses_of(*pod, family);
     if (addresses.empty()) continue;
     std::vector<const api::ServicePort*> absent;
@@ -290,8 +300,9 @@ std::map<PortsKey, Group> wanted_groups(const api::Service& service, const std::
     if (missing) {
       for (const auto* port : absent) missing->pods[port].push_back(pod.get());
     }
-    if (ports.empty() && !service.spec.ports.empty()) continue;
-    Wanted wanted{.endpoint = make_endpoint(service, *pod, std::move(addresses)), .changed = {}};
+    // A pod without any of the ports stands in a slice without ports: no proxy sends it anything, DNS may name it.
+    const Place* where = place == places.end() ? nullptr : &place->second;
+    Wanted wanted{.endpoint = make_endpoint(service, *pod, std::move(addresses), where), .changed = {}};
     if (const auto* ready = ready_condition(*pod)) wanted.changed = base::parse_time(ready->last_transition_time);
     Group& group = groups[key_of(ports)];
     if (group.endpoints.empty()) group.ports = std::move(ports);
@@ -328,6 +339,28 @@ void plan_family(const api::Service& service, const std::string& family, std::ma
   out.create.push_back(std::move(placeholder));
 }
 
+// A slice that would go becomes one that would come: half the writes, and nobody sees a moment with neither.
+void use_again(const api::Service& service, SlicePlan& plan) {
+  std::vector<Slice> still_new;
+  for (auto& fresh : plan.create) {
+    auto old = std::ranges::find_if(plan.remove, [&](const SlicePtr& slice) {
+      return slice->address_type == fresh.address_type && is_owned_by(*slice, service);
+    });
+    if (old == plan.remove.end()) {
+      still_new.push_back(std::move(fresh));
+      continue;
+    }
+    auto labels = std::move(fresh.metadata.labels);
+    auto annotations = std::move(fresh.metadata.annotations);
+    fresh.metadata = (*old)->metadata;
+    fresh.metadata.labels = std::move(labels);
+    fresh.metadata.annotations = std::move(annotations);
+    plan.update.push_back(std::move(fresh));
+    plan.remove.erase(old);
+  }
+  plan.create = std::move(still_new);
+}
+
 }  // namespace
 
 bool has_managed_endpoints(const api::Service& service) {
@@ -356,7 +389,7 @@ std::vector<api::EndpointSlicePort> resolve_ports(const api::Service& service, c
 }
 
 SlicePlan plan_slices(const api::Service& service, const std::vector<PodPtr>& pods,
-                      const std::vector<SlicePtr>& existing) {
+                      const std::vector<SlicePtr>& existing, const Places& places) {
   SlicePlan plan;
   auto families = families_of(service);
   MissingPorts missing;
@@ -367,10 +400,11 @@ SlicePlan plan_slices(const api::Service& service, const std::vector<PodPtr>& po
     else plan.remove.push_back(slice);
   }
   for (size_t i = 0; i < families.size(); ++i) {
-    auto groups = wanted_groups(service, pods, families[i], i == 0 ? &missing : nullptr);
+    auto groups = wanted_groups(service, pods, families[i], places, i == 0 ? &missing : nullptr);
     plan_family(service, families[i], std::move(groups), by_family[families[i]], plan);
   }
   missing.report(service, plan.warnings);
+  use_again(service, plan);
   return plan;
 }
 

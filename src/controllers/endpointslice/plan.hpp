@@ -1,16 +1,19 @@
 // Which EndpointSlices a Service should have, and the smallest set of writes from those that it has. Who decides that a
 // pod is a ready endpoint, decides it here. Pure functions; any thread.
 //
-// Source: upstream's EndpointSlice reconciler: at most 100 endpoints a slice; changed slices are filled up first.
+// Source: upstream's EndpointSlice reconciler: at most 100 endpoints a slice; changed slices are filled up first; slices
+// that would go are used again for those that would come.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/types.hpp"
 #include "base/time.hpp"
+#include "controllers/endpointslice/hints.hpp"
 
 namespace controllers {
 
@@ -35,9 +38,10 @@ struct SlicePlan {
 bool has_managed_endpoints(const api::Service& service);
 bool is_headless(const api::Service& service);
 
-// `pods`: those that the Service selects. `existing`: its slices that are ours and are not being deleted.
+// `pods`: those that the Service selects. `existing`: its slices that are ours and are not being deleted. A pod whose
+// node is unknown is left out, unless the Service wants addresses that are not ready, too.
 SlicePlan plan_slices(const api::Service& service, const std::vector<std::shared_ptr<const api::Pod>>& pods,
-                      const std::vector<SlicePtr>& existing);
+                      const std::vector<SlicePtr>& existing, const Places& places);
 
 // The ports of one pod for the Service: names looked up, in the Service's order. A port that the pod does not have is
 // left out and, where `missing` is given, named there.

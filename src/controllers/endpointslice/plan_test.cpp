@@ -15,6 +15,10 @@ using testing::HasSubstr;
 using Pods = std::vector<std::shared_ptr<const api::Pod>>;
 using Slices = std::vector<SlicePtr>;
 
+SlicePlan plan_of(const api::Service& service, const Pods& pods, const Slices& existing) {
+  return plan_slices(service, pods, existing, {{"n1", {.zone = ""}}});
+}
+
 Pods many_pods(int count, int first = 0) {
   Pods pods;
   for (int i = first; i < first + count; ++i) {
@@ -54,7 +58,7 @@ bool is_quiet(const SlicePlan& plan) { return plan.create.empty() && plan.update
 TEST(PlanSlices, MakesASliceAsUpstreamDoes) {
   api::Service service = make_service();
   service.metadata.labels["team"] = "blue";
-  SlicePlan plan = plan_slices(service, {pod_of({.name = "a", .ready_since = 7})}, {});
+  SlicePlan plan = plan_of(service, {pod_of({.name = "a", .ready_since = 7})}, {});
   ASSERT_EQ(plan.create.size(), 1u);
   const auto& slice = plan.create.front();
   EXPECT_EQ(slice.metadata.generate_name, "kubia-");
@@ -86,7 +90,7 @@ TEST(PlanSlices, MakesASliceAsUpstreamDoes) {
 TEST(PlanSlices, ConditionsFollowThePod) {
   api::Service service = make_service();
   auto conditions = [&](const PodShape& shape) {
-    auto plan = plan_slices(service, {pod_of(shape)}, {});
+    auto plan = plan_of(service, {pod_of(shape)}, {});
     const auto& c = *plan.create.at(0).endpoints.at(0).conditions;
     return fmt::format("{}{}{}", c.ready.value() ? "R" : "-", c.serving.value() ? "S" : "-",
                        c.terminating.value() ? "T" : "-");
@@ -101,7 +105,7 @@ TEST(PlanSlices, ConditionsFollowThePod) {
 }
 
 TEST(PlanSlices, LeavesOutPodsThatHaveEndedOrHaveNoAddress) {
-  SlicePlan plan = plan_slices(make_service(),
+  SlicePlan plan = plan_of(make_service(),
                                {pod_of({.name = "done", .phase = "Succeeded"}), pod_of({.name = "bad", .phase = "Failed"}),
                                 pod_of({.name = "new", .ip = ""}), pod_of({.name = "six", .ip = "fd00::1"})},
                                {});
@@ -112,12 +116,12 @@ TEST(PlanSlices, LeavesOutPodsThatHaveEndedOrHaveNoAddress) {
 
 TEST(PlanSlices, TheEmptySliceIsKeptAndThenReplaced) {
   api::Service service = make_service();
-  Slices slices = carry_out({}, plan_slices(service, {}, {}));
-  EXPECT_TRUE(is_quiet(plan_slices(service, {}, slices)));
-  slices = carry_out(slices, plan_slices(service, many_pods(1), slices));
+  Slices slices = carry_out({}, plan_of(service, {}, {}));
+  EXPECT_TRUE(is_quiet(plan_of(service, {}, slices)));
+  slices = carry_out(slices, plan_of(service, many_pods(1), slices));
   ASSERT_EQ(slices.size(), 1u);
   EXPECT_EQ(slices[0]->endpoints.size(), 1u);
-  slices = carry_out(slices, plan_slices(service, {}, slices));
+  slices = carry_out(slices, plan_of(service, {}, slices));
   ASSERT_EQ(slices.size(), 1u);
   EXPECT_TRUE(slices[0]->endpoints.empty());
 }
@@ -125,21 +129,21 @@ TEST(PlanSlices, TheEmptySliceIsKeptAndThenReplaced) {
 TEST(PlanSlices, AtMostAHundredEachAndNothingToDoTwice) {
   api::Service service = make_service();
   Pods pods = many_pods(250);
-  SlicePlan plan = plan_slices(service, pods, {});
+  SlicePlan plan = plan_of(service, pods, {});
   ASSERT_EQ(plan.create.size(), 3u);
   for (const auto& slice : plan.create) EXPECT_LE(slice.endpoints.size(), kMaxEndpointsPerSlice);
   Slices slices = carry_out({}, plan);
   EXPECT_EQ(addresses(slices).size(), 250u);
-  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices)));
+  EXPECT_TRUE(is_quiet(plan_of(service, pods, slices)));
 }
 
 TEST(PlanSlices, OneChangedPodIsOneWrite) {
   api::Service service = make_service();
   Pods pods = many_pods(250);
-  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  Slices slices = carry_out({}, plan_of(service, pods, {}));
   auto changed = make({.name = "p0130", .ip = "10.244.0.131", .ready = false, .ready_since = 99});
   pods[130] = share(changed);
-  SlicePlan plan = plan_slices(service, pods, slices);
+  SlicePlan plan = plan_of(service, pods, slices);
   EXPECT_TRUE(plan.create.empty());
   EXPECT_TRUE(plan.remove.empty());
   ASSERT_EQ(plan.update.size(), 1u);
@@ -150,21 +154,21 @@ TEST(PlanSlices, OneChangedPodIsOneWrite) {
 TEST(PlanSlices, ANewPodFillsTheSliceThatIsWrittenAnyway) {
   api::Service service = make_service();
   Pods pods = many_pods(250);
-  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  Slices slices = carry_out({}, plan_of(service, pods, {}));
   pods.erase(pods.begin());                       // one goes from the first slice ...
   for (auto& pod : many_pods(1, 900)) pods.push_back(pod);  // ... and one comes
-  SlicePlan plan = plan_slices(service, pods, slices);
+  SlicePlan plan = plan_of(service, pods, slices);
   EXPECT_TRUE(plan.create.empty());
   EXPECT_EQ(plan.update.size(), 1u);
   slices = carry_out(slices, plan);
   EXPECT_EQ(addresses(slices).size(), 250u);
-  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices)));
+  EXPECT_TRUE(is_quiet(plan_of(service, pods, slices)));
 }
 
 TEST(PlanSlices, ANewPodAloneGoesWhereThereIsRoom) {
   api::Service service = make_service();
-  Slices slices = carry_out({}, plan_slices(service, many_pods(150), {}));
-  SlicePlan plan = plan_slices(service, many_pods(151), slices);
+  Slices slices = carry_out({}, plan_of(service, many_pods(150), {}));
+  SlicePlan plan = plan_of(service, many_pods(151), slices);
   EXPECT_TRUE(plan.create.empty());
   ASSERT_EQ(plan.update.size(), 1u);
   EXPECT_EQ(plan.update[0].endpoints.size(), 51u);
@@ -172,13 +176,13 @@ TEST(PlanSlices, ANewPodAloneGoesWhereThereIsRoom) {
 
 TEST(PlanSlices, ASliceThatLosesItsLastPodGoes) {
   api::Service service = make_service();
-  Slices slices = carry_out({}, plan_slices(service, many_pods(101), {}));
+  Slices slices = carry_out({}, plan_of(service, many_pods(101), {}));
   ASSERT_EQ(slices.size(), 2u);
   const auto& small = slices[0]->endpoints.size() == 1 ? slices[0] : slices[1];
   std::string last = small->endpoints.at(0).target_ref->name;
   Pods pods = many_pods(101);
   std::erase_if(pods, [&](const auto& pod) { return pod->metadata.name == last; });
-  slices = carry_out(slices, plan_slices(service, pods, slices));
+  slices = carry_out(slices, plan_of(service, pods, slices));
   EXPECT_EQ(slices.size(), 1u);
 }
 
@@ -198,10 +202,10 @@ TEST(PlanSlices, RandomChangesKeepExactlyThePods) {
       pods.push_back(many_pods(1, i).front());
       want.insert(pods.back()->status.pod_ip);
     }
-    slices = carry_out(slices, plan_slices(service, pods, slices));
+    slices = carry_out(slices, plan_of(service, pods, slices));
     ASSERT_EQ(addresses(slices), want) << "round " << round;
     for (const auto& slice : slices) ASSERT_LE(slice->endpoints.size(), kMaxEndpointsPerSlice);
-    ASSERT_TRUE(is_quiet(plan_slices(service, pods, slices))) << "round " << round;
+    ASSERT_TRUE(is_quiet(plan_of(service, pods, slices))) << "round " << round;
   }
 }
 
@@ -214,16 +218,18 @@ TEST(PlanSlices, NamedTargetPortsAreLookedUpPerPod) {
   add_port(b, "http", 9090);
   api::Pod udp = make({.name = "udp", .ip = "10.244.0.3"});
   add_port(udp, "http", 7070, "UDP");
-  SlicePlan plan = plan_slices(service, {share(a), share(b), share(udp)}, {});
-  ASSERT_EQ(plan.create.size(), 2u);
-  EXPECT_EQ(plan.create[0].ports[0].port, 8080);
-  EXPECT_EQ(plan.create[1].ports[0].port, 9090);
+  SlicePlan plan = plan_of(service, {share(a), share(b), share(udp)}, {});
+  ASSERT_EQ(plan.create.size(), 3u);
+  EXPECT_TRUE(plan.create[0].ports.empty()) << "the pod without that port, as upstream shows it";
+  EXPECT_EQ(plan.create[0].endpoints.at(0).addresses.at(0), "10.244.0.3");
+  EXPECT_EQ(plan.create[1].ports[0].port, 8080);
+  EXPECT_EQ(plan.create[2].ports[0].port, 9090);
   ASSERT_EQ(plan.warnings.size(), 1u);
   EXPECT_THAT(plan.warnings[0], HasSubstr("\"http\""));
   EXPECT_THAT(plan.warnings[0], HasSubstr("pod udp"));
   EXPECT_THAT(plan.warnings[0], HasSubstr("http=7070/UDP"));
   Slices slices = carry_out({}, plan);
-  EXPECT_TRUE(is_quiet(plan_slices(service, {share(a), share(b), share(udp)}, slices)));
+  EXPECT_TRUE(is_quiet(plan_of(service, {share(a), share(b), share(udp)}, slices)));
 }
 
 TEST(PlanSlices, SidecarsHavePortsToo) {
@@ -237,9 +243,9 @@ TEST(PlanSlices, SidecarsHavePortsToo) {
   port.protocol = "TCP";
   init.ports.push_back(port);
   pod.spec.init_containers.push_back(init);
-  EXPECT_FALSE(plan_slices(service, {share(pod)}, {}).warnings.empty());
+  EXPECT_FALSE(plan_of(service, {share(pod)}, {}).warnings.empty());
   pod.spec.init_containers[0].restart_policy = "Always";
-  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  SlicePlan plan = plan_of(service, {share(pod)}, {});
   EXPECT_TRUE(plan.warnings.empty());
   EXPECT_EQ(plan.create.at(0).ports.at(0).port, 15001);
 }
@@ -251,7 +257,7 @@ TEST(PlanSlices, HeadlessServicesAreLabelledAndMayHaveNoPorts) {
   api::Pod pod = make({.name = "kubia-0"});
   pod.spec.hostname = "kubia-0";
   pod.spec.subdomain = "kubia";
-  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  SlicePlan plan = plan_of(service, {share(pod)}, {});
   ASSERT_EQ(plan.create.size(), 1u);
   EXPECT_TRUE(plan.create[0].ports.empty());
   EXPECT_EQ(plan.create[0].metadata.labels.at("service.kubernetes.io/headless"), "");
@@ -263,13 +269,13 @@ TEST(PlanSlices, DualStackHasSlicesOfEachFamily) {
   service.spec.ip_families = {"IPv4", "IPv6"};
   api::Pod pod = make({});
   pod.status.pod_ips.emplace_back().ip = "fd00::1";
-  SlicePlan plan = plan_slices(service, {share(pod)}, {});
+  SlicePlan plan = plan_of(service, {share(pod)}, {});
   ASSERT_EQ(plan.create.size(), 2u);
   EXPECT_EQ(plan.create[1].address_type, "IPv6");
   EXPECT_EQ(plan.create[1].endpoints.at(0).addresses, std::vector<std::string>{"fd00::1"});
   Slices slices = carry_out({}, plan);
   service.spec.ip_families = {"IPv4"};
-  slices = carry_out(slices, plan_slices(service, {share(pod)}, slices));
+  slices = carry_out(slices, plan_of(service, {share(pod)}, slices));
   ASSERT_EQ(slices.size(), 1u);
   EXPECT_EQ(slices[0]->address_type, "IPv4");
 }
@@ -277,24 +283,103 @@ TEST(PlanSlices, DualStackHasSlicesOfEachFamily) {
 TEST(PlanSlices, ChangesOfTheServiceReachTheSlices) {
   api::Service service = make_service();
   Pods pods = many_pods(3);
-  Slices slices = carry_out({}, plan_slices(service, pods, {}));
+  Slices slices = carry_out({}, plan_of(service, pods, {}));
   service.metadata.labels["release"] = "2";
-  SlicePlan plan = plan_slices(service, pods, slices);
+  SlicePlan plan = plan_of(service, pods, slices);
   EXPECT_EQ(plan.update.size(), 1u);
   slices = carry_out(slices, plan);
   service.spec.ports[0].target_port = api::IntOrString(9999);
-  plan = plan_slices(service, pods, slices);
-  EXPECT_EQ(plan.create.size(), 1u);
-  EXPECT_EQ(plan.remove.size(), 1u);
+  plan = plan_of(service, pods, slices);
+  EXPECT_TRUE(plan.create.empty());
+  EXPECT_TRUE(plan.remove.empty());
+  ASSERT_EQ(plan.update.size(), 1u) << "used again for the new port";
+  EXPECT_EQ(plan.update[0].metadata.name, slices[0]->metadata.name);
+  EXPECT_EQ(plan.update[0].ports.at(0).port, 9999);
+  EXPECT_EQ(plan.update[0].endpoints.size(), 3u);
 }
 
 TEST(PlanSlices, SlicesOfAnEarlierServiceOfThatNameGo) {
   api::Service service = make_service();
-  Slices slices = carry_out({}, plan_slices(service, many_pods(1), {}));
+  Slices slices = carry_out({}, plan_of(service, many_pods(1), {}));
   service.metadata.uid = "uid-made-anew";
-  SlicePlan plan = plan_slices(service, many_pods(1), slices);
+  SlicePlan plan = plan_of(service, many_pods(1), slices);
   EXPECT_EQ(plan.remove.size(), 1u);
   EXPECT_EQ(plan.create.size(), 1u);
+}
+
+TEST(PlanSlices, ZonesComeFromTheNodes) {
+  api::Service service = make_service();
+  Pods pods = {pod_of({.name = "a", .ip = "10.244.0.1", .node = "n1"}),
+               pod_of({.name = "b", .ip = "10.244.0.2", .node = "n2"}),
+               pod_of({.name = "lost", .ip = "10.244.0.3", .node = "gone"})};
+  Places places = {{"n1", {.zone = "east"}}, {"n2", {.zone = ""}}};
+  SlicePlan plan = plan_slices(service, pods, {}, places);
+  ASSERT_EQ(plan.create.size(), 1u);
+  ASSERT_EQ(plan.create[0].endpoints.size(), 2u) << "a pod of a node that is gone is no endpoint";
+  EXPECT_EQ(plan.create[0].endpoints[0].zone, "east");
+  EXPECT_EQ(plan.create[0].endpoints[1].zone, "");
+  Slices slices = carry_out({}, plan);
+  places["n2"].zone = "west";
+  plan = plan_slices(service, pods, slices, places);
+  ASSERT_EQ(plan.update.size(), 1u);
+  EXPECT_EQ(plan.update[0].endpoints[1].zone, "west");
+  service.spec.publish_not_ready_addresses = true;
+  slices = carry_out(slices, plan);
+  EXPECT_EQ(addresses(carry_out(slices, plan_slices(service, pods, slices, places))).size(), 3u);
+}
+
+TEST(PlanSlices, HintsFollowTheTrafficDistribution) {
+  api::Service service = make_service();
+  Places places = {{"n1", {.zone = "east"}}, {"n2", {.zone = ""}}};
+  Pods pods = {pod_of({.name = "a", .ip = "10.244.0.1", .node = "n1"}),
+               pod_of({.name = "b", .ip = "10.244.0.2", .node = "n2"}),
+               pod_of({.name = "c", .ip = "10.244.0.3", .ready = false, .node = "n1"})};
+  Slices slices;
+  auto hints = [&](const char* wish) {
+    service.spec.traffic_distribution = wish;
+    slices = carry_out(slices, plan_slices(service, pods, slices, places));
+    EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices, places)));
+    std::string out;
+    for (const auto& endpoint : slices.at(0)->endpoints) {
+      out += endpoint.target_ref->name + ":";
+      if (!endpoint.hints) continue;
+      for (const auto& zone : endpoint.hints->for_zones) out += "z=" + zone.name;
+      for (const auto& node : endpoint.hints->for_nodes) out += "n=" + node.name;
+    }
+    return out;
+  };
+  EXPECT_EQ(hints(""), "a:b:c:");
+  EXPECT_EQ(hints("PreferClose"), "a:z=eastb:c:");
+  EXPECT_EQ(hints("PreferSameZone"), "a:z=eastb:c:");
+  EXPECT_EQ(hints("PreferSameNode"), "a:z=eastn=n1b:n=n2c:");
+  pods[2] = pod_of({.name = "c", .ip = "10.244.0.3", .node = "n1"});
+  EXPECT_EQ(hints("PreferSameNode"), "a:z=eastn=n1b:n=n2c:z=eastn=n1");
+  EXPECT_EQ(hints(""), "a:b:c:");
+}
+
+// However the slices came about, a pod that comes or goes is one write.
+TEST(PlanSlices, APodThatComesOrGoesIsOneWrite) {
+  api::Service service = make_service();
+  unsigned random = 777;
+  auto roll = [&](unsigned n) { return (random = random * 1664525u + 1013904223u) / 65536u % n; };
+  std::vector<bool> here(600, true);
+  Slices slices;
+  Pods all = many_pods(600);
+  for (int round = 0; round < 150; ++round) {
+    unsigned changed = roll(600);
+    here[changed] = !here[changed];
+    Pods pods;
+    for (size_t i = 0; i < here.size(); ++i) {
+      if (here[i]) pods.push_back(all[i]);
+    }
+    SlicePlan plan = plan_of(service, pods, slices);
+    if (round > 0) {
+      ASSERT_LE(plan.create.size() + plan.update.size() + plan.remove.size(), 1u) << "round " << round;
+    }
+    slices = carry_out(slices, plan);
+    ASSERT_EQ(addresses(slices).size(), pods.size());
+    ASSERT_EQ(addresses(slices), addresses(carry_out({}, plan_of(service, pods, {})))) << "a rebuild says the same";
+  }
 }
 
 TEST(HasManagedEndpoints, OnlyWithASelectorAndNotForExternalNames) {

@@ -1,4 +1,4 @@
-#include "controllers/replicationcontroller/expectations.hpp"
+#include "controllers/replicaset/expectations.hpp"
 
 #include <utility>
 
