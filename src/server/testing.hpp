@@ -51,9 +51,12 @@ class Recorder final : public net::Responder,
   bool write(net::Chunk chunk) override {
     std::lock_guard lock(mutex_);
     if (gone_) return false;
-    chunks_.push_back(chunk);
     body_ += *chunk;
-    if (!reading_) pending_ += chunk->size();
+    if (chunks_.empty()) chunks_.push_back(chunk);  // no more of them: who holds a chunk counts as waiting
+    if (!reading_) {
+      pending_ += chunk->size();
+      waiting_.push_back(std::move(chunk));
+    }
     changed_.notify_all();
     return true;
   }
@@ -70,7 +73,9 @@ class Recorder final : public net::Responder,
   void set_reading(bool reading) {
     std::lock_guard lock(mutex_);
     reading_ = reading;
-    if (reading) pending_ = 0;
+    if (!reading) return;
+    pending_ = 0;
+    waiting_.clear();
   }
   bool finished() const {
     std::lock_guard lock(mutex_);
@@ -135,6 +140,7 @@ class Recorder final : public net::Responder,
   int status_ = 0;
   net::Headers headers_;
   std::vector<net::Chunk> chunks_;
+  std::vector<net::Chunk> waiting_;
   std::string body_;
   bool gone_ = false;
   bool finished_ = false;

@@ -26,6 +26,9 @@ constexpr std::chrono::milliseconds kLookSoon{2};
 constexpr std::chrono::milliseconds kLookLate{100};
 constexpr int64_t kMinTimeout = 1800;  // like upstream's min-request-timeout: 30 to 60 minutes
 constexpr size_t kBatchBytes = 256u << 10;
+constexpr size_t kSmallBatch = 16u << 10;
+// What a connection that stands still costs beside the bytes that wait: its TLS and this watch.
+constexpr size_t kOverhead = 32u << 10;
 constexpr std::string_view kInitialEventsEnd = "{\"k8s.io/initial-events-end\":\"true\"}";
 
 std::string_view type_name(EventBytes::Type type) {
@@ -53,7 +56,8 @@ std::string with_revision(const store::Entry& entry, int64_t revision) {
 
 net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& style,
                            const store::EntryPtr& entry, int64_t revision) {
-  size_t at = (reinterpret_cast<uintptr_t>(entry.get()) / 64 * 3 + static_cast<size_t>(type)) % 256;
+  const bool large = entry->value.size() > kLargeObject;
+  size_t at = large ? kSlots : (reinterpret_cast<uintptr_t>(entry.get()) / 64 * 3 + static_cast<size_t>(type)) % kSlots;
   {
     auto slots = slots_.lock();
     const auto& slot = (*slots)[at];
@@ -64,9 +68,8 @@ net::Chunk EventBytes::get(Type type, const api::Kind& kind, const RenderStyle& 
     }
   }
   auto object = with_revision(*entry, revision);
-  auto bytes = net::make_chunk(
-      frame_event(style.format, type_name(type),
-                  style.format.verbatim() ? object : shape_for_event(kind, style, object, false)));
+  auto bytes = budget_.hold(frame_event(
+      style.format, type_name(type), style.format.verbatim() ? object : shape_for_event(kind, style, object, false)));
   (*slots_.lock())[at] = {
       entry, type, style.format.encoding, style.format.shape, style.format.meta_version, revision, bytes};
   return bytes;
@@ -124,16 +127,18 @@ class Watches::Watcher {
     style_.now = owner_.core_.clock.now();
     while (initial_ && next_ < initial_->entries.size()) {
       if (closed_) return true;
-      if (full()) return false;
+      if (full() || owner_.budget_.used() > owner_.limits_.total_bytes) return false;
       std::string batch;
-      for (; next_ < initial_->entries.size() && batch.size() < kBatchBytes; ++next_) {
+      const size_t most = owner_.crowded() ? kSmallBatch : kBatchBytes;
+      for (; next_ < initial_->entries.size() && batch.size() < most; ++next_) {
         const auto& stored = initial_->entries[next_];
         if (!options_.filter.matches(*stored)) continue;
         auto entry = served(stored);
         batch += frame_event(style_.format, "ADDED",
                              shape_for_event(*resource_->kind, style_, entry->value, take_columns()));
       }
-      if (!batch.empty()) write(net::make_chunk(std::move(batch)));
+      batch.shrink_to_fit();
+      if (!batch.empty()) write(owner_.budget_.hold(std::move(batch)));
     }
     initial_.reset();
     held_ = 0;
@@ -167,9 +172,13 @@ class Watches::Watcher {
   int64_t reached() const { return reached_; }
   void end_now() { ending_ = true; }
   bool ending() const { return ending_; }
+  // The more waits in all, the less may wait here.
   bool full() const {
     size_t waiting = stream_->pending();
-    return waiting >= owner_.limits_.stream_bytes || (owner_.crowded_ && waiting >= owner_.limits_.stream_bytes / 16);
+    if (waiting == 0) return false;
+    size_t used = owner_.budget_.used();
+    if (used > owner_.limits_.total_bytes) return true;
+    return waiting >= (owner_.crowded() ? owner_.limits_.stream_bytes / 16 : owner_.limits_.stream_bytes);
   }
   // What is kept for this client alone.
   size_t held() const { return stream_->pending() + held_; }
@@ -232,8 +241,8 @@ class Watches::Watcher {
       auto entry = served(is || event.erased ? event.current : event.previous);
       if (style_.format.shape == Format::Shape::table) {
         std::string object = with_revision(*entry, event.revision());
-        write(net::make_chunk(frame_event(style_.format, type_name(type),
-                                          shape_for_event(*resource_->kind, style_, object, take_columns()))));
+        write(owner_.budget_.hold(frame_event(style_.format, type_name(type),
+                                              shape_for_event(*resource_->kind, style_, object, take_columns()))));
       } else {
         write(owner_.bytes_.get(type, *resource_->kind, style_, entry, event.revision()));
       }
@@ -507,14 +516,15 @@ void Watches::cut_slow(const std::vector<WatcherPtr>& watchers, Clock::time_poin
     if (watcher->closed()) continue;
     total += watcher->held();
     auto since = watcher->standstill(now);
-    if (since >= kStanding) still.emplace_back(since, watcher);
+    if (since < kStanding) continue;
+    total += kOverhead;
+    still.emplace_back(since, watcher);
   }
-  crowded_ = total > limits_.total_bytes / 2;
   std::sort(still.begin(), still.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   for (const auto& [since, watcher] : still) {
     bool stuck = watcher->behind() && since >= limits_.standstill;
     if (!stuck && total <= limits_.total_bytes) continue;
-    total -= std::min(total, watcher->held());
+    total -= std::min(total, watcher->held() + kOverhead);
     watcher->cut();
     if (++cut == 1) {
       base::log_warning("server", "a watch of {} is cut: its client has read nothing for {} s", watcher->prefix(),

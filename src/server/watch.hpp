@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/guarded.hpp"
+#include "server/byte_budget.hpp"
 #include "server/core.hpp"
 
 namespace server {
@@ -24,6 +25,7 @@ namespace server {
 // The last events as bytes. Direct-mapped and small: live events reach all watchers at about the same time.
 class EventBytes {
  public:
+  explicit EventBytes(const ByteBudget& budget) : budget_(budget) {}
   enum class Type : uint8_t { added, modified, deleted };
   // `entry` as the object of an event of that type; `left`: it left the selection, so that the revision is
   // `revision`.
@@ -41,14 +43,17 @@ class EventBytes {
     int64_t revision = 0;
     net::Chunk bytes;
   };
-  base::Guarded<std::array<Slot, 256>> slots_;
+  static constexpr size_t kSlots = 256;
+  static constexpr size_t kLargeObject = 64u << 10;  // of these only the last one is kept, in a slot of its own
+  const ByteBudget& budget_;
+  base::Guarded<std::array<Slot, kSlots + 1>> slots_;
 };
 
 // How much waits for clients that read slowly. A watch that has more than `stream_bytes` waiting gets no events until it
 // has read them, and then those that it missed from the store's history: so it costs no more however long it sleeps.
 struct WatchLimits {
   size_t stream_bytes = 1u << 20;
-  size_t total_bytes = 32u << 20;          // of all watches: beyond it the ones that have stood still longest are cut
+  size_t total_bytes = 8u << 20;           // of all watches: beyond it the ones that have stood still longest are cut
   std::chrono::seconds standstill{30};     // a watch that is behind and reads nothing for so long is cut
 };
 
@@ -82,6 +87,8 @@ class Watches {
   void run();
   void wake();
   void written(size_t bytes);
+  // So much waits in all that each watch gets less.
+  bool crowded() const { return budget_.used() > limits_.total_bytes / 2; }
   std::shared_ptr<const store::Listing> list(const std::string& prefix);
   // Writes what the watch has not had yet, as long as its client reads; live when it has all and follows the store.
   Fed feed(const WatcherPtr& watcher);
@@ -93,13 +100,13 @@ class Watches {
 
   Core& core_;
   WatchLimits limits_;
-  EventBytes bytes_;
+  ByteBudget budget_;
+  EventBytes bytes_{budget_};
   base::Guarded<LastListing> last_listing_;
   std::mutex ticking_;
   std::atomic<std::chrono::steady_clock::time_point> next_housekeeping_;
   std::atomic<size_t> unchecked_{0};  // bytes written since somebody looked at the total
   std::atomic<bool> check_due_{false};
-  std::atomic<bool> crowded_{false};  // so much waits in all that each watch gets less
   std::atomic<bool> behind_{false};   // somebody is
   std::atomic<std::chrono::milliseconds> look_again_{std::chrono::milliseconds(2)};
   std::shared_ptr<base::Guarded<Wake>> state_ = std::make_shared<base::Guarded<Wake>>();

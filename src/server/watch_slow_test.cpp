@@ -135,6 +135,23 @@ TEST_F(SlowWatches, BeyondTheTotalTheOnesThatStandLongestAreCut) {
   EXPECT_EQ(quick->wait_events(61).size(), 61u);
 }
 
+// All at once, before anybody has looked at the total; and who comes after the others are cut is served.
+TEST_F(SlowWatches, ManyInitialListsAtOnceTakeNoMoreThanTheTotal) {
+  create(100);
+  std::vector<std::shared_ptr<Recorder>> slow;
+  size_t waiting = 0;
+  for (int i = 0; i < 60; ++i) slow.push_back(watch("?watch=true", false));
+  for (const auto& one : slow) waiting += one->pending();
+  EXPECT_LE(waiting, kTotal + (300u << 10));
+  slow.clear();  // from here on a cut takes the far end along
+  auto late = watch("?watch=true");
+  for (int i = 0; i < 40 && core_->watches->count() > 1; ++i) {
+    clock_.advance(std::chrono::seconds(2));
+    core_->watches->tick();
+  }
+  EXPECT_EQ(late->wait_events(100).size(), 100u);
+}
+
 class SlowWithShortHistory : public SlowWatches {
  protected:
   SlowWithShortHistory() { window_ = 10; }
