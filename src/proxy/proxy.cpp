@@ -8,8 +8,8 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "client/informer.hpp"
+#include "proxy/dataplanes.hpp"
 #include "proxy/nft/apply.hpp"
-#include "proxy/nft/conntrack.hpp"
 #include "proxy/nft/render.hpp"
 #include "proxy/table.hpp"
 
@@ -19,36 +19,44 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstRetry{200};
 constexpr std::chrono::milliseconds kLastRetry{10'000};
-
-base::Result<nft::Layout> layout_of(const Config& config) {
-  nft::Layout layout;
-  layout.table = config.table;
-  auto network = [](const std::string& text, std::string_view what) -> base::Result<Network> {
-    if (auto parsed = parse_network(text)) return *parsed;
-    return base::fail(base::Reason::invalid,
-                      fmt::format("the {} network '{}' is no IPv4 network: write it like 10.96.0.0/16", what, text));
-  };
-  TRY(layout.networks.pods, network(config.pod_cidr, "pod"));
-  TRY(layout.networks.services, network(config.service_cidr, "service"));
-  return layout;
+// Services and slices that another proxy serves, or that no proxy does.
+client::ListOptions ours() {
+  client::ListOptions out;
+  out.label_selector = fmt::format("!{},!{}", kProxyNameLabel, kHeadlessLabel);
+  return out;
 }
 
-class NftProxy final : public Proxy {
+// Keeps what the proxy reads: our own annotations, and the older place of the source ranges.
+template <class Object>
+void trim_annotations(Object& object) {
+  std::erase_if(object.metadata.annotations, [](const auto& entry) {
+    return !entry.first.starts_with("sampan.dev/") && entry.first != kSourceRangesAnnotation;
+  });
+}
+
+// A dataplane, and whether the kernel holds in it what the table said last.
+struct Plane {
+  std::unique_ptr<Dataplane> dataplane;
+  bool known = false;
+};
+
+class TableProxy final : public Proxy {
  public:
-  NftProxy(Config config, client::Client client, nft::Layout layout, nft::Runner runner)
+  TableProxy(Config config, client::Client client, std::vector<std::unique_ptr<Dataplane>> dataplanes,
+             std::vector<Network> node_ports_in)
       : place_{config.node_name, config.zone},
-        layout_(std::move(layout)),
-        runner_(std::move(runner)),
-        services_(client),
-        slices_(client) {
-    services_.trim_with([](api::Service& s) { s.metadata.annotations.clear(); });
-    slices_.trim_with([](api::EndpointSlice& s) { s.metadata.annotations.clear(); });
+        node_ports_in_(std::move(node_ports_in)),
+        services_(client, "", ours()),
+        slices_(client, "", ours()) {
+    for (auto& dataplane : dataplanes) planes_.push_back({std::move(dataplane)});
+    services_.trim_with(trim_annotations<api::Service>);
+    slices_.trim_with(trim_annotations<api::EndpointSlice>);
     services_.on_change([this](const std::string& key, const auto&, const auto&) { mark(key); });
     slices_.on_change([this](const std::string& key, const auto& before, const auto& after) {
       move_slice(key, before, after);
     });
   }
-  ~NftProxy() override { stop(); }
+  ~TableProxy() override { stop(); }
 
   void start() override {
     services_.start();
@@ -62,6 +70,15 @@ class NftProxy final : public Proxy {
     services_.stop();
     slices_.stop();
     if (thread_.joinable()) thread_.join();
+  }
+
+  std::vector<Count> counts() override {
+    std::vector<Count> out;
+    for (auto& plane : planes_) {
+      auto some = plane.dataplane->counts();
+      out.insert(out.end(), some.begin(), some.end());
+    }
+    return out;
   }
 
  private:
@@ -121,7 +138,7 @@ class NftProxy final : public Proxy {
       for (const auto& service : dirty) builder_.set(service, plan(service));
       dirty.clear();
       if (sync()) {
-        if (first) base::log_info("proxy", "{} service ports are in the kernel", in_kernel_.routes.size());
+        if (first) base::log_info("proxy", "{} service ports are in the kernel", builder_.table().routes.size() + builder_.table().node_ports.size());
         first = false;
         pause = {};
       } else {
@@ -142,42 +159,32 @@ class NftProxy final : public Proxy {
     return plan_service(*service, slices, place_);
   }
 
-  // Makes the kernel equal to the table. True when it is.
+  // Makes the kernel equal to the table. True when it is, in every dataplane.
   bool sync() {
-    base::Result<void> done;
-    if (known_) {
-      done = runner_.apply(nft::render_change(layout_, in_kernel_, builder_.table()));
-    } else {
-      done = runner_.apply(nft::render_rebuild(layout_, builder_.table()));
-      if (!done) {
-        base::log_warning("proxy", "{}; replacing table {} as a whole", done.error().message, layout_.table);
-        done = runner_.apply(nft::render_replace(layout_, builder_.table()));
-      }
+    if (auto addresses = node_addresses(node_ports_in_)) builder_.set_node_addresses(std::move(*addresses));
+    else base::log_warning("proxy", "{}", addresses.error().message);
+    auto change = builder_.take_change();
+    bool all = true;
+    for (auto& plane : planes_) {
+      if (plane.known && change.empty()) continue;
+      auto done = plane.known ? plane.dataplane->apply(builder_.table(), change) : plane.dataplane->rebuild(builder_.table());
+      plane.known = done.has_value();
+      if (done) continue;
+      all = false;
+      base::log_error("proxy", "{}: {}; it is tried again from nothing", plane.dataplane->name(), done.error().message);
     }
-    bool forget = !known_ || nft::lost_udp_endpoint(in_kernel_, builder_.table());
-    known_ = done.has_value();
-    if (!known_) {
-      base::log_error("proxy", "{}; it is tried again from nothing", done.error().message);
-      return false;
-    }
-    in_kernel_ = builder_.table();
-    if (forget)
-      if (auto gone = nft::forget_stale_udp(in_kernel_, layout_.networks); !gone)
-        base::log_warning("proxy", "stale UDP flows stay: {}", gone.error().message);
-    return true;
+    return all;
   }
 
   Place place_;
-  nft::Layout layout_;
-  nft::Runner runner_;
+  std::vector<Network> node_ports_in_;
   client::Informer<api::Service> services_;
   client::Informer<api::EndpointSlice> slices_;
   base::Guarded<Changes> changes_;
   std::condition_variable wake_;
   // Only the proxy's thread:
   TableBuilder builder_;
-  Table in_kernel_;
-  bool known_ = false;  // in_kernel_ is what the kernel has
+  std::vector<Plane> planes_;
   std::jthread thread_;
 };
 
@@ -185,13 +192,15 @@ class NftProxy final : public Proxy {
 
 base::Result<std::unique_ptr<Proxy>> Proxy::make(Config config, client::Client client, const sys::Clock&) {
   TRY(auto layout, layout_of(config));
-  TRY(auto runner, nft::Runner::find());
-  return std::make_unique<NftProxy>(std::move(config), std::move(client), std::move(layout), std::move(runner));
+  TRY(auto dataplanes, make_dataplanes(config));
+  return std::make_unique<TableProxy>(std::move(config), std::move(client), std::move(dataplanes),
+                                      std::move(layout.node_ports_in));
 }
 
 base::Result<void> remove_rules(const Config& config) {
   TRY(auto runner, nft::Runner::find());
-  return runner.apply(nft::render_removal({.table = config.table, .networks = {}}));
+  TRY(auto layout, layout_of(config));
+  return runner.apply(nft::render_removal(layout));
 }
 
 }  // namespace proxy

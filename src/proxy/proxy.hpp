@@ -9,17 +9,11 @@
 
 #include "base/result.hpp"
 #include "client/client.hpp"
+#include "proxy/config.hpp"
+#include "proxy/dataplane.hpp"
 #include "sys/clock.hpp"
 
 namespace proxy {
-
-struct Config {
-  std::string node_name;
-  std::string pod_cidr = "10.244.0.0/16";
-  std::string service_cidr = "10.96.0.0/16";
-  std::string table = "sampan";  // the one nftables table that is ours
-  std::string zone = {};         // topology.kubernetes.io/zone of this node; "": hints for zones are passed over
-};
 
 class Proxy {
  public:
@@ -28,6 +22,8 @@ class Proxy {
   virtual void start() = 0;
   // Leaves the rules in the kernel: traffic flows on. remove_rules() takes them away.
   virtual void stop() = 0;
+  // From the kernel, of all dataplanes; any thread.
+  virtual std::vector<Count> counts() = 0;
 };
 
 base::Result<void> remove_rules(const Config& config);

@@ -8,28 +8,35 @@
 
 namespace proxy {
 
+// Of both families together.
 struct Networks {
-  Network pods;
-  Network services;
+  std::vector<Network> pods;       // of the whole cluster
+  std::vector<Network> services;   // none: not known, then nothing but what the table names is refused
+  std::vector<Network> node_pods;  // of this node's pods; none: not known
 };
 
 struct Packet {
-  Address source = 0;
-  Address destination = 0;
-  Protocol protocol = Protocol::tcp;
+  Address source;
+  Address destination;
+  Protocol protocol = Protocol::tcp;  // icmp: an echo request
   uint16_t port = 0;
   bool from_node = false;  // made by the node itself, with one of its own addresses
 };
 
 struct Verdict {
-  enum class Kind { pass, forward, reset, unreachable, drop };
+  // answer: the node itself answers the ping.
+  enum class Kind { pass, forward, reset, unreachable, drop, answer };
   Kind kind = Kind::pass;
   std::vector<Endpoint> choices;  // forward: any of them
   bool sticky = false;            // later connections of this client go where the first one went
+  RoutePtr route = {};            // forward: by which
 };
+
+// The route that a packet to that place takes; null: none.
+RoutePtr find_route(const Table& table, const Address& destination, Protocol protocol, uint16_t port);
 
 Verdict simulate(const Table& table, const Networks& networks, const Packet& packet);
 // Whether the chosen endpoint sees the node's address instead of the client's.
-bool masquerades(const Networks& networks, const Packet& packet, const Endpoint& chosen);
+bool masquerades(const Networks& networks, const Packet& packet, const Route& route, const Endpoint& chosen);
 
 }  // namespace proxy

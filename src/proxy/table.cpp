@@ -6,186 +6,111 @@ namespace proxy {
 
 namespace {
 
-constexpr int64_t kDefaultAffinitySeconds = 10'800;
-
-struct Candidate {
-  Endpoint endpoint;
-  bool ready = false;
-  bool serving = false;
-  bool terminating = false;
-  const api::EndpointHints* hints = nullptr;
-};
-
-std::optional<Address> cluster_ip_of(const api::Service& service) {
-  for (const auto& ip : service.spec.cluster_ips)
-    if (auto address = parse_address(ip)) return address;
-  return parse_address(service.spec.cluster_ip);  // "" and "None" are none
-}
-
-// The port by name and protocol that a slice has for a port of the Service; 0: it has none.
-uint16_t port_in_slice(const api::EndpointSlice& slice, std::string_view name, Protocol protocol) {
-  for (const auto& port : slice.ports) {
-    auto number = std::optional<int64_t>(port.port).value_or(0);
-    if (port.name == name && parse_protocol(port.protocol) == protocol && number > 0 && number < 65'536)
-      return static_cast<uint16_t>(number);
+template <class Key>
+void compare(const std::map<Key, RoutePtr>& before, const std::map<Key, RoutePtr>& after, Moves<Key>& out) {
+  auto a = before.begin();
+  auto b = after.begin();
+  while (a != before.end() || b != after.end()) {
+    bool only_a = b == after.end() || (a != before.end() && a->first < b->first);
+    bool only_b = a == before.end() || (b != after.end() && b->first < a->first);
+    if (only_a) out.emplace_hint(out.end(), a->first, std::pair{a->second, RoutePtr()});
+    else if (only_b) out.emplace_hint(out.end(), b->first, std::pair{RoutePtr(), b->second});
+    else if (a->second != b->second) out.emplace_hint(out.end(), a->first, std::pair{a->second, b->second});
+    if (!only_b) ++a;
+    if (!only_a) ++b;
   }
-  return 0;
-}
-
-std::vector<Candidate> candidates_of(const Slices& slices, std::string_view port_name, Protocol protocol,
-                                     const Place& place) {
-  std::map<std::pair<Address, uint16_t>, Candidate> found;
-  for (const auto& slice : slices) {
-    if (slice->address_type != "IPv4") continue;
-    uint16_t port = port_in_slice(*slice, port_name, protocol);
-    if (port == 0) continue;
-    for (const auto& e : slice->endpoints) {
-      if (e.addresses.empty()) continue;
-      auto address = parse_address(e.addresses[0]);
-      if (!address) continue;
-      Candidate c;
-      c.endpoint = {*address, port, !place.node_name.empty() && e.node_name == place.node_name};
-      c.ready = !e.conditions || e.conditions->ready.value_or(true);
-      c.serving = !e.conditions || e.conditions->serving.value_or(true);
-      c.terminating = e.conditions && e.conditions->terminating.value_or(false);
-      c.hints = e.hints ? &*e.hints : nullptr;
-      // The same endpoint may stand in two slices while it moves: the better state counts.
-      auto [it, fresh] = found.try_emplace({*address, port}, c);
-      if (!fresh && c.ready && !it->second.ready) it->second = c;
-    }
-  }
-  std::vector<Candidate> out;
-  for (auto& [key, c] : found) out.push_back(c);
-  return out;
-}
-
-template <class Hints>
-bool names(const Hints& hints, std::string_view wanted) {
-  return std::any_of(hints.begin(), hints.end(), [&](const auto& h) { return h.name == wanted; });
-}
-
-// Hints count only when every ready endpoint has them and one is for us.
-template <class HintsOf>
-bool hints_apply(const std::vector<Candidate>& all, std::string_view wanted, HintsOf hints_of) {
-  bool ours = false;
-  for (const auto& c : all) {
-    if (!c.ready) continue;
-    if (!c.hints || hints_of(*c.hints).empty()) return false;
-    ours |= names(hints_of(*c.hints), wanted);
-  }
-  return ours && !wanted.empty();
-}
-
-void choose(const std::vector<Candidate>& all, bool only_local, const Place& place, std::vector<Endpoint>& out) {
-  auto nodes = [](const api::EndpointHints& h) -> const auto& { return h.for_nodes; };
-  auto zones = [](const api::EndpointHints& h) -> const auto& { return h.for_zones; };
-  bool by_node = !only_local && hints_apply(all, place.node_name, nodes);
-  bool by_zone = !only_local && !by_node && hints_apply(all, place.zone, zones);
-  for (const auto& c : all) {
-    if (!c.ready || (only_local && !c.endpoint.local)) continue;
-    if (by_node && !names(c.hints->for_nodes, place.node_name)) continue;
-    if (by_zone && !names(c.hints->for_zones, place.zone)) continue;
-    out.push_back(c.endpoint);
-  }
-  if (!out.empty()) return;
-  for (const auto& c : all)
-    if (c.serving && c.terminating && (!only_local || c.endpoint.local)) out.push_back(c.endpoint);
-}
-
-uint32_t affinity_of(const api::ServiceSpec& spec) {
-  if (spec.session_affinity != "ClientIP") return 0;
-  int64_t seconds = kDefaultAffinitySeconds;
-  if (spec.session_affinity_config && spec.session_affinity_config->client_ip)
-    seconds = spec.session_affinity_config->client_ip->timeout_seconds.value_or(seconds);
-  return static_cast<uint32_t>(std::clamp<int64_t>(seconds, 1, 86'400));
 }
 
 }  // namespace
 
-Planned plan_service(const api::Service& service, const Slices& slices, const Place& place) {
-  Planned out;
-  const auto& spec = service.spec;
-  if (spec.type == "ExternalName" || service.metadata.labels.contains(std::string(kProxyNameLabel))) return out;
-  auto address = cluster_ip_of(service);
-  if (!address) return out;
-  bool only_local = spec.internal_traffic_policy == "Local";
-  for (const auto& port : spec.ports) {
-    auto protocol = parse_protocol(port.protocol);
-    if (!protocol || port.port < 1 || port.port > 65'535) continue;
-    Route route;
-    route.name = service.metadata.namespace_ + "/" + service.metadata.name + (port.name.empty() ? "" : ":" + port.name);
-    route.affinity_seconds = affinity_of(spec);
-    auto all = candidates_of(slices, port.name, *protocol, place);
-    choose(all, only_local, place, route.endpoints);
-    auto usable = [](const Candidate& c) { return c.ready || (c.serving && c.terminating); };
-    route.drop_when_empty = only_local && route.endpoints.empty() && std::any_of(all.begin(), all.end(), usable);
-    out.emplace_back(ServiceKey{*address, *protocol, static_cast<uint16_t>(port.port)}, std::move(route));
-  }
+Change difference(const Table& before, const Table& after) {
+  Change out;
+  compare(before.routes, after.routes, out.routes);
+  compare(before.node_ports, after.node_ports, out.node_ports);
+  out.node_addresses = before.node_addresses != after.node_addresses;
   return out;
 }
 
-void keep_places(const Route& before, Route& route) {
-  std::set<Endpoint> fresh(route.endpoints.begin(), route.endpoints.end());
-  std::vector<Endpoint> placed(route.endpoints.size());
+void keep_places(const std::vector<Endpoint>& before, std::vector<Endpoint>& endpoints) {
+  std::set<Endpoint> fresh(endpoints.begin(), endpoints.end());
+  std::vector<Endpoint> placed(endpoints.size());
   std::vector<bool> taken(placed.size());
   std::vector<Endpoint> moved;  // survivors whose place is beyond the new end
-  for (size_t i = 0; i < before.endpoints.size(); ++i) {
-    if (!fresh.erase(before.endpoints[i])) continue;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (!fresh.erase(before[i])) continue;
     if (i < placed.size()) {
-      placed[i] = before.endpoints[i];
+      placed[i] = before[i];
       taken[i] = true;
     } else {
-      moved.push_back(before.endpoints[i]);
+      moved.push_back(before[i]);
     }
   }
   moved.insert(moved.end(), fresh.begin(), fresh.end());
   auto next = moved.begin();
   for (size_t i = 0; i < placed.size() && next != moved.end(); ++i)
     if (!taken[i]) placed[i] = *next++;
-  route.endpoints = std::move(placed);
+  endpoints = std::move(placed);
 }
 
-void TableBuilder::set(const std::string& service, Planned planned) {
-  std::map<ServiceKey, RoutePtr> before;
-  if (auto it = planned_.find(service); it != planned_.end()) before = it->second;
-  release(service);
-  if (planned.empty()) return;
-  auto& mine = planned_[service];
+template <class Key>
+void Claims<Key>::set(const std::string& service, std::vector<std::pair<Key, Route>> planned,
+                      std::map<Key, RoutePtr>& table, Moves<Key>& moves) {
+  auto known = planned_.find(service);
+  std::map<Key, RoutePtr> before, now;
+  if (known != planned_.end()) before = std::move(known->second);
   for (auto& [key, route] : planned) {
+    if (now.contains(key)) continue;  // the same port twice: the first one counts
     RoutePtr next;
     if (auto old = before.find(key); old != before.end()) {
-      keep_places(*old->second, route);
+      keep_places(old->second->endpoints, route.endpoints);
+      if (route.outside && old->second->outside) keep_places(old->second->outside->endpoints, route.outside->endpoints);
       if (*old->second == route) next = old->second;
     }
-    if (!next) next = std::make_shared<const Route>(std::move(route));
-    if (!mine.emplace(key, next).second) continue;  // the same port twice: the first one counts
+    now.emplace(key, next ? next : std::make_shared<const Route>(std::move(route)));
+  }
+  std::set<Key> touched;
+  for (const auto& [key, route] : before) {
     auto& claims = claims_[key];
-    claims.insert(service);
-    if (*claims.begin() == service) table_.routes[key] = next;
+    claims.erase({route->scope, service});
+    touched.insert(key);
   }
-}
-
-void TableBuilder::release(const std::string& service) {
-  auto it = planned_.find(service);
-  if (it == planned_.end()) return;
-  for (const auto& [key, route] : it->second) {
+  for (const auto& [key, route] : now) {
+    claims_[key][{route->scope, service}] = route;
+    touched.insert(key);
+  }
+  for (const auto& key : touched) {
     auto claims = claims_.find(key);
-    bool had = *claims->second.begin() == service;
-    claims->second.erase(service);
-    if (claims->second.empty()) {
-      claims_.erase(claims);
-      table_.routes.erase(key);
-    } else if (had) {
-      table_.routes[key] = planned_[*claims->second.begin()].at(key);
-    }
+    RoutePtr winner = claims->second.empty() ? nullptr : claims->second.begin()->second;
+    if (!winner) claims_.erase(claims);
+    auto held = table.find(key);
+    RoutePtr was = held == table.end() ? nullptr : held->second;
+    if (was == winner) continue;
+    if (winner) table[key] = winner;
+    else table.erase(key);
+    auto move = moves.try_emplace(key, was, winner).first;
+    move->second.second = winner;
+    if (move->second.first == winner) moves.erase(move);
   }
-  planned_.erase(it);
+  if (!now.empty()) planned_[service] = std::move(now);
+  else if (known != planned_.end()) planned_.erase(known);
 }
 
-std::set<std::string> TableBuilder::services() const {
-  std::set<std::string> out;
-  for (const auto& [name, routes] : planned_) out.insert(name);
-  return out;
+template class Claims<ServiceKey>;
+template class Claims<NodePortKey>;
+
+void TableBuilder::set(const std::string& service, Planned planned) {
+  if (planned.empty()) services_.erase(service);
+  else services_.insert(service);
+  routes_.set(service, std::move(planned.routes), table_.routes, change_.routes);
+  node_ports_.set(service, std::move(planned.node_ports), table_.node_ports, change_.node_ports);
 }
+
+void TableBuilder::set_node_addresses(std::set<Address> addresses) {
+  if (table_.node_addresses == addresses) return;
+  table_.node_addresses = std::move(addresses);
+  change_.node_addresses = true;
+}
+
+Change TableBuilder::take_change() { return std::exchange(change_, {}); }
 
 }  // namespace proxy

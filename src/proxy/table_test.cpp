@@ -59,14 +59,14 @@ Slices slices(std::vector<api::EndpointSlice> list) {
   for (auto& s : list) out.push_back(std::make_shared<const api::EndpointSlice>(std::move(s)));
   return out;
 }
-std::vector<std::string> endpoints(const Route& route) {
+std::vector<std::string> endpoints(const Targets& route) {
   std::vector<std::string> out;
   for (const auto& e : route.endpoints) out.push_back(format_address(e.address) + ":" + std::to_string(e.port));
   return out;
 }
 std::vector<std::string> planned(const api::Service& s, std::vector<api::EndpointSlice> list) {
   auto plan = plan_service(s, slices(std::move(list)), {"here", "zone-a"});
-  return plan.empty() ? std::vector<std::string>{"nothing"} : endpoints(plan[0].second);
+  return plan.empty() ? std::vector<std::string>{"nothing"} : endpoints(plan.routes[0].second);
 }
 
 const State kReady{true, true, false}, kNot{false, false, false}, kGoing{false, true, true}, kGone{false, false, true};
@@ -97,13 +97,13 @@ TEST(Plan, ports_meet_by_name_and_protocol_over_all_slices) {
                            slices({slice({{"http", "TCP", 8080}, {"dns", "UDP", 5353}, {"other", "UDP", 9}}, {{"10.244.0.5", kReady}}),
                                    slice({{"http", "TCP", 9090}}, {{"10.244.0.6", kReady}})}),
                            {});
-  ASSERT_EQ(plan.size(), 3u);
-  EXPECT_EQ(plan[0].first, (ServiceKey{*parse_address("10.96.0.1"), Protocol::tcp, 80}));
-  EXPECT_EQ(plan[0].second.name, "default/web:http");
-  EXPECT_THAT(endpoints(plan[0].second), ElementsAre("10.244.0.5:8080", "10.244.0.6:9090"));
-  EXPECT_EQ(plan[1].first.protocol, Protocol::udp);
-  EXPECT_THAT(endpoints(plan[1].second), ElementsAre("10.244.0.5:5353"));
-  EXPECT_THAT(endpoints(plan[2].second), IsEmpty());
+  ASSERT_EQ(plan.routes.size(), 3u);
+  EXPECT_EQ(plan.routes[0].first, (ServiceKey{*parse_address("10.96.0.1"), Protocol::tcp, 80}));
+  EXPECT_EQ(plan.routes[0].second.name, "default/web:http");
+  EXPECT_THAT(endpoints(plan.routes[0].second), ElementsAre("10.244.0.5:8080", "10.244.0.6:9090"));
+  EXPECT_EQ(plan.routes[1].first.protocol, Protocol::udp);
+  EXPECT_THAT(endpoints(plan.routes[1].second), ElementsAre("10.244.0.5:5353"));
+  EXPECT_THAT(endpoints(plan.routes[2].second), IsEmpty());
 }
 
 TEST(Plan, an_endpoint_in_two_slices_counts_once_by_its_better_state) {
@@ -141,10 +141,10 @@ TEST(Plan, internal_traffic_policy_local_stays_on_the_node_or_is_dropped) {
   EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"10.244.0.5", kGoing}, {"10.244.1.5", kReady}})}),
               ElementsAre("10.244.0.5:80"));
   auto plan = plan_service(s, slices({slice({{"", "TCP", 80}}, {{"10.244.1.5", kReady}})}), {"here", ""});
-  EXPECT_THAT(endpoints(plan[0].second), IsEmpty());
-  EXPECT_TRUE(plan[0].second.drop_when_empty);
+  EXPECT_THAT(endpoints(plan.routes[0].second), IsEmpty());
+  EXPECT_TRUE(plan.routes[0].second.drop_when_empty);
   plan = plan_service(s, {}, {"here", ""});
-  EXPECT_FALSE(plan[0].second.drop_when_empty);  // nobody anywhere: refused
+  EXPECT_FALSE(plan.routes[0].second.drop_when_empty);  // nobody anywhere: refused
 }
 
 TEST(Plan, hints_count_when_all_ready_endpoints_have_them_and_one_is_ours) {
@@ -164,24 +164,24 @@ TEST(Plan, hints_count_when_all_ready_endpoints_have_them_and_one_is_ours) {
 
 TEST(Plan, affinity_has_the_timeout_of_the_service) {
   auto s = service("10.96.0.1", {{"", "TCP", 80}});
-  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 0u);
+  EXPECT_EQ(plan_service(s, {}, {}).routes[0].second.affinity_seconds, 0u);
   s.spec.session_affinity = "ClientIP";
-  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 10'800u);
+  EXPECT_EQ(plan_service(s, {}, {}).routes[0].second.affinity_seconds, 10'800u);
   s.spec.session_affinity_config = api::SessionAffinityConfig{api::ClientIPConfig{60}};
-  EXPECT_EQ(plan_service(s, {}, {})[0].second.affinity_seconds, 60u);
+  EXPECT_EQ(plan_service(s, {}, {}).routes[0].second.affinity_seconds, 60u);
 }
 
-Endpoint at(int n) { return {static_cast<Address>(n), 80, false}; }
+Endpoint at(int n) { return {Address::from_v4(static_cast<uint32_t>(n)), 80, false}; }
 
 TEST(KeepPlaces, survivors_stay_and_holes_are_filled) {
   Route before, after;
   before.endpoints = {at(5), at(1), at(3), at(4)};
   after.endpoints = {at(1), at(3), at(5), at(7)};
-  keep_places(before, after);
+  keep_places(before.endpoints, after.endpoints);
   EXPECT_THAT(after.endpoints, ElementsAre(at(5), at(1), at(3), at(7)));
   Route fewer;
   fewer.endpoints = {at(3), at(7)};
-  keep_places(after, fewer);
+  keep_places(after.endpoints, fewer.endpoints);
   EXPECT_THAT(fewer.endpoints, ElementsAre(at(3), at(7)));
 }
 
@@ -194,7 +194,7 @@ TEST(KeepPlaces, never_loses_or_doubles_one) {
     for (int n = 0; n < 12; ++n)
       if (random() % 2) wanted.insert(at(n));
     next.endpoints.assign(wanted.begin(), wanted.end());
-    keep_places(route, next);
+    keep_places(route.endpoints, next.endpoints);
     ASSERT_EQ(std::set(next.endpoints.begin(), next.endpoints.end()), wanted);
     ASSERT_EQ(next.endpoints.size(), wanted.size());
     for (size_t i = 0; i < std::min(route.endpoints.size(), next.endpoints.size()); ++i)
@@ -205,7 +205,7 @@ TEST(KeepPlaces, never_loses_or_doubles_one) {
   }
 }
 
-ServiceKey key(int n) { return {static_cast<Address>(n), Protocol::tcp, 80}; }
+ServiceKey key(int n) { return {Address::from_v4(static_cast<uint32_t>(n)), Protocol::tcp, 80}; }
 Route named(const std::string& name) {
   Route r;
   r.name = name;
@@ -214,10 +214,10 @@ Route named(const std::string& name) {
 
 TEST(TableBuilder, two_services_with_one_address_follow_one_another) {
   TableBuilder builder;
-  builder.set("default/b", {{key(1), named("b")}});
-  builder.set("default/a", {{key(1), named("a")}, {key(2), named("a")}});
+  builder.set("default/b", {{{key(1), named("b")}}, {}});
+  builder.set("default/a", {{{key(1), named("a")}, {key(2), named("a")}}, {}});
   EXPECT_EQ(builder.table().routes.at(key(1))->name, "a");
-  builder.set("default/a", {{key(2), named("a")}});
+  builder.set("default/a", {{{key(2), named("a")}}, {}});
   EXPECT_EQ(builder.table().routes.at(key(1))->name, "b");
   builder.set("default/b", {});
   EXPECT_FALSE(builder.table().routes.contains(key(1)));
@@ -227,14 +227,14 @@ TEST(TableBuilder, two_services_with_one_address_follow_one_another) {
 
 TEST(TableBuilder, what_did_not_change_is_the_same_object) {
   TableBuilder builder;
-  builder.set("default/a", {{key(1), named("a")}});
+  builder.set("default/a", {{{key(1), named("a")}}, {}});
   auto before = builder.table().routes.at(key(1));
-  builder.set("default/a", {{key(1), named("a")}});
+  builder.set("default/a", {{{key(1), named("a")}}, {}});
   EXPECT_EQ(builder.table().routes.at(key(1)), before);
 }
 
 TEST(Simulate, verdicts) {
-  Networks networks{*parse_network("10.244.0.0/16"), *parse_network("10.96.0.0/16")};
+  Networks networks{{*parse_network("10.244.0.0/16")}, {*parse_network("10.96.0.0/16")}, {}};
   Table table;
   Route route;
   route.endpoints = {{*parse_address("10.244.0.5"), 8080, true}};
@@ -245,23 +245,45 @@ TEST(Simulate, verdicts) {
   EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::tcp, 80}).kind, Kind::forward);
   EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::tcp, 81}).kind, Kind::reset);
   EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::udp, 80}).kind, Kind::unreachable);
-  EXPECT_EQ(simulate(table, networks, {client, ip + 1, Protocol::tcp, 80}).kind, Kind::reset);
+  EXPECT_EQ(simulate(table, networks, {client, plus(ip, 1), Protocol::tcp, 80}).kind, Kind::reset);
   EXPECT_EQ(simulate(table, networks, {client, client, Protocol::tcp, 80}).kind, Kind::pass);
-  EXPECT_FALSE(masquerades(networks, {client, ip, Protocol::tcp, 80}, route.endpoints[0]));
-  EXPECT_TRUE(masquerades(networks, {*parse_address("10.244.0.5"), ip, Protocol::tcp, 80}, route.endpoints[0]));
-  EXPECT_TRUE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80}, route.endpoints[0]));
-  EXPECT_FALSE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80, true}, route.endpoints[0]));
+  EXPECT_FALSE(masquerades(networks, {client, ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(networks, {*parse_address("10.244.0.5"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_FALSE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80, true}, route, route.endpoints[0]));
 }
 
 TEST(Address, texts) {
   EXPECT_EQ(format_address(*parse_address("10.96.0.255")), "10.96.0.255");
+  EXPECT_EQ(format_address(*parse_address("FD00:0::1")), "fd00::1");
   EXPECT_FALSE(parse_address("None"));
-  EXPECT_FALSE(parse_address("fd00::1"));
-  EXPECT_TRUE(parse_network("0.0.0.0/0")->contains(1));
+  EXPECT_FALSE(parse_address("::ffff:127.0.0.1"));
+  EXPECT_TRUE(parse_network("0.0.0.0/0")->contains(*parse_address("1.2.3.4")));
+  EXPECT_FALSE(parse_network("0.0.0.0/0")->contains(*parse_address("fd00::1")));
   EXPECT_FALSE(parse_network("10.96.0.1/16"));
   EXPECT_FALSE(parse_network("10.96.0.0"));
   EXPECT_FALSE(parse_network("10.96.0.0/33"));
   EXPECT_FALSE(parse_network("10.96.0.0/16")->contains(*parse_address("10.97.0.0")));
+  EXPECT_TRUE(parse_network("fd00::/121")->contains(*parse_address("fd00::7f")));
+  EXPECT_FALSE(parse_network("fd00::/121")->contains(*parse_address("fd00::80")));
+  EXPECT_FALSE(parse_network("fd00::80/120"));
+  EXPECT_FALSE(parse_network("::/0")->contains(*parse_address("10.0.0.1")));
+  EXPECT_EQ(format_address(plus(*parse_address("10.0.255.255"), 1)), "10.1.0.0");
+}
+
+TEST(Address, who_may_be_an_endpoint) {
+  for (auto text : {"127.0.0.1", "169.254.169.254", "::1", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"})
+    EXPECT_FALSE(parse_address(text)->is_routable()) << text;
+  for (auto text : {"10.0.0.1", "192.0.2.1", "fd00::1", "2001:db8::1"}) EXPECT_TRUE(parse_address(text)->is_routable());
+}
+
+TEST(Address, networks_that_lie_in_another_are_left_out) {
+  std::vector<Network> all;
+  for (auto text : {"10.1.0.0/16", "10.0.0.0/8", "11.0.0.0/8", "10.1.0.0/16", "fd00::/64", "fd00::/48", "10.2.3.4/32"})
+    all.push_back(*parse_network(text));
+  std::string left;
+  for (const auto& n : without_nested(all)) left += format_network(n) + " ";
+  EXPECT_EQ(left, "10.0.0.0/8 11.0.0.0/8 fd00::/48 ");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ proxy::Table table_of(int services, const std::string& pod) {
     proxy::Route route;
     for (int e = 0; e < 4; ++e) route.endpoints.push_back({*proxy::parse_address(pod), static_cast<uint16_t>(e == 0 ? 8080 : 8080 + e), false});
     if (n == 1) route.endpoints.resize(1);
-    table.routes[{*proxy::parse_address("10.96.0.0") + static_cast<uint32_t>(n), proxy::Protocol::tcp, 80}] =
+    table.routes[{proxy::plus(*proxy::parse_address("10.96.0.0"), static_cast<uint32_t>(n)), proxy::Protocol::tcp, 80}] =
         std::make_shared<const proxy::Route>(std::move(route));
   }
   return table;
@@ -71,7 +71,8 @@ proxy::Table table_of(int services, const std::string& pod) {
 int main() {
   auto world = need(packets::World::make());
   auto runner = need(proxy::nft::Runner::find(world->node_namespace()));
-  proxy::nft::Layout layout{"sampan", {*proxy::parse_network("10.244.0.0/16"), *proxy::parse_network("10.96.0.0/12")}};
+  proxy::nft::Layout layout;
+  layout.networks = {{*proxy::parse_network("10.244.0.0/16")}, {*proxy::parse_network("10.96.0.0/12")}, {}};
   auto pod = packets::address_of("pod1");
   fmt::print("no rules at all: connect to the pod {:.1f} us\n", connect_us(*world, pod, 8080));
   for (int services : {1, 100, 1'000, 10'000, 50'000}) {
@@ -79,7 +80,7 @@ int main() {
     auto begin = Clock::now();
     auto script = render_rebuild(layout, table);
     auto rendered = ms_since(begin);
-    need(runner.apply(script));
+    need(runner.apply(script.script));
     auto loaded = ms_since(begin);
     auto after = table;
     auto& last = after.routes.rbegin()->second;
@@ -87,9 +88,9 @@ int main() {
     changed.endpoints.back().port = 9090;
     last = std::make_shared<const proxy::Route>(changed);
     begin = Clock::now();
-    auto change = render_change(layout, table, after);
+    auto change = render_change(layout, script.shared, difference(table, after));
     auto planned = ms_since(begin);
-    need(runner.apply(change));
+    need(runner.apply(change.script));
     auto applied = ms_since(begin);
     fmt::print("{:6} Services: load {:7.1f} ms (text {:.1f}), one change {:.2f} ms (text {:.2f}), connect by Service {:.1f} us, "
                "to the pod {:.1f} us\n",

@@ -153,7 +153,7 @@ std::vector<std::filesystem::path> case_files() {
 }
 
 void build(proxy::TableBuilder& builder, const Step& step) {
-  for (const auto& name : builder.services())
+  for (const auto& name : std::set(builder.services()))
     if (!step.services.contains(name)) builder.set(name, {});
   for (const auto& [name, service] : step.services) {
     auto slices = step.slices.find(name);
@@ -163,8 +163,11 @@ void build(proxy::TableBuilder& builder, const Step& step) {
 }
 
 const proxy::nft::Layout& layout() {
-  static const proxy::nft::Layout layout{
-      "sampan", {*proxy::parse_network("10.244.0.0/16"), *proxy::parse_network("10.96.0.0/16")}};
+  static const proxy::nft::Layout layout = [] {
+    proxy::nft::Layout out;
+    out.networks = {{*proxy::parse_network("10.244.0.0/16")}, {*proxy::parse_network("10.96.0.0/16")}, {}};
+    return out;
+  }();
   return layout;
 }
 
@@ -187,7 +190,7 @@ TEST_P(Packets, simulator) {
       std::set<std::string> endpoints;
       for (const auto& e : verdict.choices) {
         endpoints.insert(proxy::format_address(e.address) + ":" + std::to_string(e.port));
-        EXPECT_EQ(masquerades(layout().networks, packet_of(probe), e), probe.masqueraded);
+        EXPECT_EQ(masquerades(layout().networks, packet_of(probe), *verdict.route, e), probe.masqueraded);
       }
       EXPECT_EQ(endpoints, probe.endpoints);
     }
@@ -237,15 +240,16 @@ TEST_P(Packets, nft) {
   ASSERT_TRUE(runner) << runner.error().message;
   (void)runner->apply(render_removal(layout()));
   proxy::TableBuilder builder;
-  proxy::Table before;
+  proxy::nft::Shared shared;
   bool first = true;
   std::map<std::string, std::string> remembered;
   for (const auto& step : read_case(GetParam()).steps) {
     build(builder, step);
-    auto script = first ? render_rebuild(layout(), builder.table()) : render_change(layout(), before, builder.table());
-    auto applied = runner->apply(script);
-    ASSERT_TRUE(applied) << applied.error().message << "\n" << script;
-    before = builder.table();
+    auto change = builder.take_change();
+    auto rendered = first ? render_rebuild(layout(), builder.table()) : render_change(layout(), shared, change);
+    auto applied = runner->apply(rendered.script);
+    ASSERT_TRUE(applied) << applied.error().message << "\n" << rendered.script;
+    shared = rendered.shared;
     first = false;
     for (const auto& probe : step.probes) {
       SCOPED_TRACE(GetParam().filename().string() + ":" + std::to_string(probe.line));
@@ -272,7 +276,7 @@ TEST(Rules, a_rebuild_over_live_rules_keeps_affinity) {
   for (int restart = 0; restart < 12; ++restart) {
     proxy::TableBuilder builder;
     build(builder, state);
-    auto applied = runner->apply(render_rebuild(layout(), builder.table()));
+    auto applied = runner->apply(render_rebuild(layout(), builder.table()).script);
     ASSERT_TRUE(applied) << applied.error().message;
     auto seen = world()->send("pod4", "10.96.0.10", proxy::Protocol::tcp, 80);
     ASSERT_TRUE(seen);
@@ -289,8 +293,8 @@ TEST(Rules, a_table_of_another_form_is_replaced) {
   ASSERT_TRUE(runner);
   (void)runner->apply(render_removal(layout()));
   ASSERT_TRUE(runner->apply("add table ip sampan\nadd map ip sampan services { type ipv4_addr : verdict; }\n"));
-  EXPECT_FALSE(runner->apply(render_rebuild(layout(), {})));
-  auto replaced = runner->apply(render_replace(layout(), {}));
+  EXPECT_FALSE(runner->apply(render_rebuild(layout(), {}).script));
+  auto replaced = runner->apply(render_replace(layout(), {}).script);
   EXPECT_TRUE(replaced) << replaced.error().message;
   EXPECT_TRUE(runner->apply(render_removal(layout())));
   EXPECT_TRUE(runner->apply(render_removal(layout())));

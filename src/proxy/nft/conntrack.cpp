@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -23,7 +24,7 @@ constexpr size_t kBuffer = 64u << 10;
 
 // One side of a flow.
 struct Tuple {
-  Address source = 0, destination = 0;
+  Address source, destination;
   uint16_t source_port = 0, destination_port = 0;
   uint8_t protocol = 0;
 };
@@ -42,13 +43,22 @@ void each_attribute(const nlattr* nest, Each each) {
   each_attribute(begin, begin + mnl_attr_get_payload_len(nest), each);
 }
 
+Address read_v6(const nlattr* attribute) {
+  Address out;
+  if (mnl_attr_get_payload_len(attribute) == out.bytes.size())
+    std::memcpy(out.bytes.data(), mnl_attr_get_payload(attribute), out.bytes.size());
+  return out;
+}
+
 Tuple read_tuple(const nlattr* nest) {
   Tuple out;
   each_attribute(nest, [&](int type, const nlattr* part) {
     if (type == CTA_TUPLE_IP)
       each_attribute(part, [&](int t, const nlattr* a) {
-        if (t == CTA_IP_V4_SRC) out.source = ntohl(mnl_attr_get_u32(a));
-        if (t == CTA_IP_V4_DST) out.destination = ntohl(mnl_attr_get_u32(a));
+        if (t == CTA_IP_V4_SRC) out.source = Address::from_v4(ntohl(mnl_attr_get_u32(a)));
+        if (t == CTA_IP_V4_DST) out.destination = Address::from_v4(ntohl(mnl_attr_get_u32(a)));
+        if (t == CTA_IP_V6_SRC) out.source = read_v6(a);
+        if (t == CTA_IP_V6_DST) out.destination = read_v6(a);
       });
     if (type == CTA_TUPLE_PROTO)
       each_attribute(part, [&](int t, const nlattr* a) {
@@ -63,18 +73,9 @@ Tuple read_tuple(const nlattr* nest) {
 struct Search {
   const Table& table;
   const Networks& networks;
+  const Lost* lost;
   std::vector<std::vector<char>> stale;  // original tuples as the kernel wrote them
 };
-
-bool is_stale(const Search& search, const Tuple& original, const Tuple& reply) {
-  if (original.protocol != IPPROTO_UDP || reply.source == original.destination) return false;
-  auto route = search.table.routes.find({original.destination, Protocol::udp, original.destination_port});
-  if (route == search.table.routes.end()) return search.networks.services.contains(original.destination);
-  const auto& endpoints = route->second->endpoints;
-  return std::none_of(endpoints.begin(), endpoints.end(), [&](const Endpoint& e) {
-    return e.address == reply.source && e.port == reply.source_port;
-  });
-}
 
 int on_entry(const nlmsghdr* message, void* data) {
   auto& search = *static_cast<Search*>(data);
@@ -84,19 +85,22 @@ int on_entry(const nlmsghdr* message, void* data) {
     if (type == CTA_TUPLE_ORIG) original = a;
     if (type == CTA_TUPLE_REPLY) reply = a;
   });
-  if (original && reply && is_stale(search, read_tuple(original), read_tuple(reply))) {
+  if (!original || !reply) return MNL_CB_OK;
+  auto from = read_tuple(original), back = read_tuple(reply);
+  Flow flow{from.destination, from.destination_port, back.source, back.source_port};
+  if (from.protocol == IPPROTO_UDP && is_stale(search.table, search.networks, search.lost, flow)) {
     auto* bytes = static_cast<const char*>(mnl_attr_get_payload(original));
     search.stale.emplace_back(bytes, bytes + mnl_attr_get_payload_len(original));
   }
   return MNL_CB_OK;
 }
 
-nlmsghdr* start(char* buffer, uint16_t type, uint16_t flags) {
+nlmsghdr* start(char* buffer, uint8_t family_number, uint16_t type, uint16_t flags) {
   auto* message = mnl_nlmsg_put_header(buffer);
   message->nlmsg_type = static_cast<uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type);
   message->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
   auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  family->nfgen_family = AF_INET;
+  family->nfgen_family = family_number;
   family->version = NFNETLINK_V0;
   family->res_id = 0;
   return message;
@@ -117,34 +121,70 @@ base::Result<void> talk(mnl_socket* socket, const nlmsghdr* message, mnl_cb_t ea
   return {};
 }
 
+bool among(const Targets& targets, const Flow& flow) {
+  return std::any_of(targets.endpoints.begin(), targets.endpoints.end(),
+                     [&](const Endpoint& e) { return e.address == flow.server && e.port == flow.server_port; });
+}
+
+bool lacks_any(const Targets& before, const Targets& after) {
+  return std::any_of(before.endpoints.begin(), before.endpoints.end(), [&](const Endpoint& e) {
+    return std::find(after.endpoints.begin(), after.endpoints.end(), e) == after.endpoints.end();
+  });
+}
+
+// Whether flows to that place can be wrong now: an endpoint went, or the first one came.
+bool disturbs(const RoutePtr& before, const RoutePtr& after) {
+  if (!before) return true;
+  if (before->endpoints.empty() != after->endpoints.empty() || lacks_any(*before, *after)) return true;
+  if (before->outside.has_value() != after->outside.has_value()) return true;
+  return before->outside && lacks_any(*before->outside, *after->outside);
+}
+
 }  // namespace
 
-base::Result<int> forget_stale_udp(const Table& table, const Networks& networks) {
+Lost lost_udp(const Change& change) {
+  Lost out;
+  for (const auto& [key, move] : change.routes) {
+    if (key.protocol != Protocol::udp) continue;
+    if (!move.second) out.places.emplace(key.address, key.port);
+    else out.endpoints |= disturbs(move.first, move.second);
+  }
+  for (const auto& [key, move] : change.node_ports) {
+    if (key.protocol != Protocol::udp) continue;
+    if (!move.second) out.node_ports.emplace(key.family, key.port);
+    else out.endpoints |= disturbs(move.first, move.second);
+  }
+  return out;
+}
+
+bool is_stale(const Table& table, const Networks& networks, const Lost* lost, const Flow& flow) {
+  if (auto route = find_route(table, flow.destination, Protocol::udp, flow.port))
+    return !among(*route, flow) && !(route->outside && among(*route->outside, flow));
+  if (!flow.translated()) return false;
+  if (contains(networks.services, flow.destination)) return true;
+  if (!lost) return contains(networks.pods, flow.server);
+  return lost->places.contains({flow.destination, flow.port}) ||
+         (table.node_addresses.contains(flow.destination) &&
+          lost->node_ports.contains({flow.destination.family(), flow.port}));
+}
+
+base::Result<int> forget_stale_udp(const Table& table, const Networks& networks, const Lost* lost) {
   Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
     return std::unexpected(base::errno_error("open a netlink socket to the connection tracker", errno));
+  int deleted = 0;
   std::vector<char> buffer(kBuffer);
-  Search search{table, networks, {}};
-  CHECK_OK(talk(socket.get(), start(buffer.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP), on_entry, &search));
-  for (const auto& tuple : search.stale) {
-    auto* message = start(buffer.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
-    mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, tuple.size(), tuple.data());
-    CHECK_OK(talk(socket.get(), message, nullptr, nullptr));
+  for (uint8_t family : {AF_INET, AF_INET6}) {
+    Search search{table, networks, lost, {}};
+    CHECK_OK(talk(socket.get(), start(buffer.data(), family, IPCTNL_MSG_CT_GET, NLM_F_DUMP), on_entry, &search));
+    for (const auto& tuple : search.stale) {
+      auto* message = start(buffer.data(), family, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+      mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, tuple.size(), tuple.data());
+      CHECK_OK(talk(socket.get(), message, nullptr, nullptr));
+    }
+    deleted += static_cast<int>(search.stale.size());
   }
-  return static_cast<int>(search.stale.size());
-}
-
-bool lost_udp_endpoint(const Table& before, const Table& after) {
-  for (const auto& [key, route] : before.routes) {
-    if (key.protocol != Protocol::udp || route->endpoints.empty()) continue;
-    auto now = after.routes.find(key);
-    if (now == after.routes.end()) return true;
-    if (now->second == route) continue;
-    const auto& left = now->second->endpoints;
-    for (const auto& e : route->endpoints)
-      if (std::find(left.begin(), left.end(), e) == left.end()) return true;
-  }
-  return false;
+  return deleted;
 }
 
 }  // namespace proxy::nft

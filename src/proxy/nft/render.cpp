@@ -2,100 +2,35 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <iterator>
+
+#include "proxy/nft/elements.hpp"
 
 namespace proxy::nft {
 
 namespace {
 
-constexpr std::array kProtocols = {Protocol::tcp, Protocol::udp, Protocol::sctp};
 // How many clients can be remembered; the oldest make room by their timeout only.
 constexpr int kAffinityClients = 262'144;
 
-std::string address_and_port(Address address, uint16_t port) {
-  return fmt::format("{} . {}", format_address(address), port);
-}
-std::string full_key(const ServiceKey& key) {
-  return fmt::format("{} . {} . {}", format_address(key.address), protocol_name(key.protocol), key.port);
-}
+std::string_view table_family(Family family) { return family == Family::v4 ? "ip" : "ip6"; }
 
-// What names an endpoint among those of one Service port for as long as it lives, also over a restart of the proxy:
-// remembered clients are kept by it. Never 0.
-uint32_t endpoint_id(const Endpoint& endpoint) {
-  uint64_t x = (static_cast<uint64_t>(endpoint.address) << 16) | endpoint.port;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  auto id = static_cast<uint32_t>(x ^ (x >> 31));
-  return id ? id : 1;
-}
-// nft spells the scratch register (meta priority) as major:minor.
-std::string id_text(uint32_t id) { return fmt::format("{:x}:{:x}", id >> 16, id & 0xffff); }
-
-// Ids of all endpoints of a route; two that hash alike get different ones.
-std::vector<uint32_t> ids_of(const Route& route) {
-  std::map<uint32_t, Endpoint> by_id;
-  std::set<Endpoint> sorted(route.endpoints.begin(), route.endpoints.end());
-  std::map<Endpoint, uint32_t> ids;
-  for (const auto& e : sorted) {
-    uint32_t id = endpoint_id(e);
-    while (id == 0 || !by_id.emplace(id, e).second) ++id;
-    ids[e] = id;
-  }
-  std::vector<uint32_t> out;
-  for (const auto& e : route.endpoints) out.push_back(ids.at(e));
-  return out;
+// One network, or a set of several; "" when there is none of that family.
+std::string set_of(const std::vector<Network>& networks, Family family) {
+  std::vector<Network> mine;
+  for (const auto& n : without_nested(networks))
+    if (n.family() == family) mine.push_back(n);
+  if (mine.empty()) return "";
+  std::string out = "{ ";
+  for (const auto& n : mine) out += (out.size() > 2 ? ", " : "") + format_network(n);
+  return out + " }";
 }
 
-// All elements of one route: map -> key -> value ("" in a set).
-using Elements = std::map<std::string, std::map<std::string, std::string>>;
-
-void add_elements(Elements& out, const ServiceKey& key, const Route& route) {
-  if (route.endpoints.empty()) {
-    if (route.drop_when_empty) out["services"][full_key(key)] = "drop";
-    return;  // refused, as everything in the service network that nothing else takes
-  }
-  bool sticky = route.affinity_seconds > 0;
-  size_t count = route.endpoints.size();
-  out["services"][full_key(key)] = fmt::format("goto {}_{}", sticky ? "stick" : "pick", count);
-  std::string to = address_and_port(key.address, key.port);
-  std::string protocol(protocol_name(key.protocol));
-  auto ids = sticky ? ids_of(route) : std::vector<uint32_t>();
-  for (size_t i = 0; i < count; ++i) {
-    const auto& e = route.endpoints[i];
-    std::string target = address_and_port(e.address, e.port);
-    if (sticky) {
-      std::string id = id_text(ids[i]);
-      out["sticky_slots"][fmt::format("{} . {}", i, full_key(key))] = id;
-      out["sticky_live"][fmt::format("{} . {}", id, full_key(key))] =
-          fmt::format("goto remember_{}", route.affinity_seconds);
-      out[protocol + "_sticky"][fmt::format("{} . {}", id, to)] = target;
-    } else {
-      out[protocol + "_endpoints"][fmt::format("{} . {}", i, to)] = target;
-    }
-  }
-}
-
-// What all routes need together: the chains by count and timeout, and the local endpoints.
-struct Shared {
-  std::set<size_t> picks, sticks;
-  std::set<uint32_t> timeouts;
-  std::set<Address> local;
-  explicit Shared(const Table& table) {
-    for (const auto& [key, route] : table.routes) {
-      if (route->endpoints.empty()) continue;
-      bool sticky = route->affinity_seconds > 0;
-      (sticky ? sticks : picks).insert(route->endpoints.size());
-      if (sticky) timeouts.insert(route->affinity_seconds);
-      for (const auto& e : route->endpoints)
-        if (e.local) local.insert(e.address);
-    }
-  }
-};
-
+// The part of a script that is about one family.
 class Script {
  public:
-  explicit Script(const Layout& layout) : layout_(layout), name_("ip " + layout.table) {}
+  Script(const Layout& layout, Family family)
+      : layout_(layout), family_(family), ip_(table_family(family)), name_(ip_ + " " + layout.table) {}
 
   template <class... Args>
   void line(fmt::format_string<Args...> format, Args&&... args) {
@@ -128,123 +63,194 @@ class Script {
 
   void maps();
   void base_chains();
-  // Chains that `now` needs and `before` (may be null) has not.
-  void shared_chains(const Shared& now, const Shared* before);
+  void way_chain(const Way& way);
+  void remember_chain(uint32_t seconds, bool node_port);
   std::string take() { return std::move(text_); }
   const std::string& name() const { return name_; }
+  Family family() const { return family_; }
 
  private:
-  void pick_chain(size_t count);
-  void stick_chain(size_t count);
-  void remember_chain(uint32_t seconds);
+  void declare(std::string_view kind, std::string_view map_name, const std::string& type);
+  void find_chains();
+  void refuse_chains();
+  void mask_chains();
+  void stick_rules(const Way& way, const std::string& name);
 
   const Layout& layout_;
-  std::string name_;
+  Family family_;
+  std::string ip_;    // "ip" or "ip6"
+  std::string name_;  // of the table
   std::string text_;
 };
+
+void Script::declare(std::string_view kind, std::string_view map_name, const std::string& type) {
+  line("add {} {} {} {{ {}; }}", kind, name_, map_name, type);
+  line("flush {} {} {}", kind, name_, map_name);
+}
 
 // `typeof` gives a map key the type of the random number; the port of its value then names a protocol, so that there is
 // one map for each of them.
 void Script::maps() {
-  auto map = [&](std::string_view kind, const std::string& map_name, const std::string& type) {
-    line("add {} {} {} {{ {}; }}", kind, name_, map_name, type);
-    line("flush {} {} {}", kind, name_, map_name);
-  };
-  map("map", "services", "type ipv4_addr . inet_proto . inet_service : verdict");
-  map("set", "hairpin", "type ipv4_addr . ipv4_addr");
-  map("map", "sticky_slots",
-      "typeof numgen random mod 65536 . ip daddr . meta l4proto . tcp dport : meta priority");
-  map("map", "sticky_live", "typeof meta priority . ip daddr . meta l4proto . tcp dport : verdict");
-  for (auto protocol : kProtocols) {
-    auto p = std::string(protocol_name(protocol));
-    map("map", p + "_endpoints",
-        fmt::format("typeof numgen random mod 65536 . ip daddr . {0} dport : ip daddr . {0} dport", p));
-    map("map", p + "_sticky", fmt::format("typeof meta priority . ip daddr . {0} dport : ip daddr . {0} dport", p));
+  auto address = family_ == Family::v4 ? "ipv4_addr" : "ipv6_addr";
+  auto key = fmt::format("type {} . inet_proto . inet_service", address);
+  for (auto name : {"services", "outside", "masked"}) declare("map", name, key + " : verdict");
+  for (auto name : {"node_ports", "node_outside", "node_masked"})
+    declare("map", name, "type inet_proto . inet_service : verdict");
+  declare("set", "guarded", key);
+  declare("set", "allowed", key + fmt::format(" . {}; flags interval", address));
+  declare("set", "answered", fmt::format("type {}", address));
+  declare("set", "hairpin", fmt::format("type {0} . {0}", address));
+  for (bool node_port : {false, true}) {
+    std::string prefix = node_port ? "node_" : "";
+    std::string daddr = node_port ? "" : ip_ + " daddr . ";
+    auto full = fmt::format("{}meta l4proto . tcp dport", daddr);
+    declare("map", prefix + "sticky_slots", fmt::format("typeof numgen random mod 65536 . {} : meta priority", full));
+    declare("map", prefix + "sticky_live", fmt::format("typeof meta priority . {} : verdict", full));
+    for (auto protocol : kProtocols) {
+      auto p = std::string(protocol_name(protocol));
+      auto target = fmt::format("{} daddr . {} dport", ip_, p);
+      declare("map", p + "_" + prefix + "endpoints",
+              fmt::format("typeof numgen random mod 65536 . {}{} dport : {}", daddr, p, target));
+      declare("map", p + "_" + prefix + "sticky", fmt::format("typeof meta priority . {}{} dport : {}", daddr, p, target));
+    }
+    // Filled by packets; not flushed, so that clients are remembered over a restart.
+    line("add map {} {}affinity {{ typeof {} saddr . {} : meta priority; flags dynamic, timeout; size {}; }}", name_,
+         prefix, ip_, full, kAffinityClients);
   }
-  // Filled by packets; not flushed, so that clients are remembered over a restart.
-  line("add map {} affinity {{ typeof ip saddr . ip daddr . meta l4proto . tcp dport : meta priority; "
-       "flags dynamic, timeout; size {}; }}",
-       name_, kAffinityClients);
 }
 
 void Script::base_chains() {
-  auto pods = format_network(layout_.networks.pods);
-  const auto& net = layout_.networks.services;
-  auto services = format_network(net);
-  chain("nat_prerouting", "type nat hook prerouting priority -100");
-  chain("nat_output", "type nat hook output priority -100");
-  chain("nat_postrouting", "type nat hook postrouting priority 100");
+  find_chains();
+  refuse_chains();
+  mask_chains();
+}
+
+void Script::find_chains() {
+  auto pods = set_of(layout_.networks.pods, family_);
+  auto in = set_of(layout_.node_ports_in, family_);
+  auto answering = family_ == Family::v4 ? layout_.node_v4 : layout_.node_v6;
+  auto key = fmt::format("{} daddr . meta l4proto . th dport", ip_);
+  // The loopback addresses are left to the sockets' own dataplane: no packet from there may leave the node.
+  auto here = fmt::format("{0} daddr != {1} fib daddr type local {2}", ip_, family_ == Family::v4 ? "127.0.0.0/8" : "::1",
+                          in.empty() ? "" : fmt::format("{} daddr {} ", ip_, in));
+  for (std::string chain_name : {"nat_prerouting", "nat_output"}) {
+    bool output = chain_name == "nat_output";
+    chain(chain_name, fmt::format("type nat hook {} priority -100", output ? "output" : "prerouting"));
+    if (answering)
+      rule(chain_name, "{} daddr @answered {} type echo-request dnat {} to {}", ip_,
+           family_ == Family::v4 ? "icmp" : "icmpv6", ip_, format_address(*answering));
+    rule(chain_name, "{0} @guarded {0} . {1} saddr != @allowed drop", key, ip_);
+    auto from_outside = pods.empty() ? "" : fmt::format("{} saddr != {} ", ip_, pods);
+    if (!output) rule(chain_name, "{}{} vmap @outside", from_outside, key);
+    rule(chain_name, "{} vmap @services", key);
+    if (!output) rule(chain_name, "{}{}meta l4proto . th dport vmap @node_outside", from_outside, here);
+    rule(chain_name, "{}meta l4proto . th dport vmap @node_ports", here);
+  }
+}
+
+void Script::refuse_chains() {
+  auto services = set_of(layout_.networks.services, family_);
+  auto pods = set_of(layout_.networks.pods, family_);
   chain("refuse_prerouting", "type filter hook prerouting priority -99");
   chain("refuse_output", "type filter hook output priority -99");
   chain("forward", "type filter hook forward priority 0");
   chain("refuse");
-  rule("nat_prerouting", "ip daddr . meta l4proto . th dport vmap @services");
-  rule("nat_output", "ip daddr . meta l4proto . th dport vmap @services");
-  Address last = net.bits == 0 ? ~0u : net.address | (net.bits == 32 ? 0 : (~0u >> net.bits));
-  auto ours = fmt::format("ct status dnat ct original ip daddr {}-{}", format_address(net.address), format_address(last));
-  rule("nat_postrouting", "{} ct original ip saddr . ip daddr @hairpin masquerade", ours);
-  rule("nat_postrouting", "{} ip saddr != {} fib saddr type != local masquerade", ours, pods);
-  // After the address translation: what still goes to a cluster IP has nowhere to go.
-  rule("refuse_prerouting", "ip daddr {} goto refuse", services);
-  rule("refuse_output", "ip daddr {} goto refuse", services);
+  if (!services.empty()) {
+    // After the address translation: what still goes to a cluster IP has nowhere to go.
+    rule("refuse_prerouting", "{} daddr {} goto refuse", ip_, services);
+    rule("refuse_output", "{} daddr {} goto refuse", ip_, services);
+  }
   // A packet that the connection tracker does not place is not translated back; seen by the client it would make it
   // reset the connection. The same the other way round.
-  rule("forward", "ct state invalid ip saddr {} drop", pods);
+  if (!pods.empty()) rule("forward", "ct state invalid {} saddr {} drop", ip_, pods);
   rule("refuse", "ct state invalid drop");
   rule("refuse", "meta l4proto tcp reject with tcp reset");
   rule("refuse", "reject");
 }
 
-void Script::shared_chains(const Shared& now, const Shared* before) {
-  for (auto seconds : now.timeouts)
-    if (!before || !before->timeouts.contains(seconds)) remember_chain(seconds);
-  for (auto count : now.picks)
-    if (!before || !before->picks.contains(count)) pick_chain(count);
-  for (auto count : now.sticks)
-    if (!before || !before->sticks.contains(count)) stick_chain(count);
+void Script::mask_chains() {
+  auto services = set_of(layout_.networks.services, family_);
+  auto pods = set_of(layout_.networks.pods, family_);
+  auto node_pods = set_of(layout_.networks.node_pods, family_);
+  chain("nat_postrouting", "type nat hook postrouting priority 100");
+  chain("mask_cluster");
+  chain("mask_outside");
+  rule("nat_postrouting", "ct status dnat ct original {0} saddr . {0} daddr @hairpin masquerade", ip_);
+  if (!services.empty()) rule("nat_postrouting", "ct status dnat ct original {} daddr {} goto mask_cluster", ip_, services);
+  // Without naming the protocol first, nft does not know what a port is.
+  for (auto protocol : kProtocols) {
+    auto p = protocol_name(protocol);
+    rule("nat_postrouting",
+         "ct status dnat meta l4proto {} ct original {} daddr . meta l4proto . ct original proto-dst vmap @masked", p, ip_);
+    rule("nat_postrouting", "ct status dnat meta l4proto {} meta l4proto . ct original proto-dst vmap @node_masked", p);
+  }
+  if (!pods.empty()) rule("mask_cluster", "{} saddr != {} fib saddr type != local masquerade", ip_, pods);
+  rule("mask_outside", "{}fib saddr type != local masquerade",
+       node_pods.empty() ? "" : fmt::format("{} saddr != {} ", ip_, node_pods));
 }
 
-void Script::pick_chain(size_t count) {
-  auto name = fmt::format("pick_{}", count);
+void Script::way_chain(const Way& way) {
+  auto name = way_name(way);
   chain(name);
+  if (way.draw == Way::Draw::sticky) return stick_rules(way, name);
+  auto offset = way.outside ? fmt::format(" offset {}", kOutsideSlots) : "";
   // The second line is for a packet that drew a number while the endpoint with that number went away.
-  for (size_t mod : {count, size_t{1}})
-    for (auto protocol : kProtocols)
-      rule(name, "meta l4proto {0} dnat ip to numgen random mod {1} . ip daddr . {0} dport map @{0}_endpoints",
-           protocol_name(protocol), mod);
-}
-
-void Script::stick_chain(size_t count) {
-  auto name = fmt::format("stick_{}", count);
-  chain(name);
-  rule(name, "meta priority set 0:0");
-  rule(name, "meta priority set ip saddr . ip daddr . meta l4proto . th dport map @affinity");
-  rule(name, "meta priority . ip daddr . meta l4proto . th dport vmap @sticky_live");
-  // Its endpoint has gone: an update of the element would renew its time but not what it says.
-  rule(name, "meta l4proto {{ tcp, udp, sctp }} delete @affinity {{ ip saddr . ip daddr . meta l4proto . th dport : meta priority }}");
-  for (size_t mod : {count, size_t{1}}) {
-    rule(name, "meta priority set numgen random mod {} . ip daddr . meta l4proto . th dport map @sticky_slots", mod);
-    rule(name, "meta priority . ip daddr . meta l4proto . th dport vmap @sticky_live");
+  for (size_t mod : {way.count, size_t{1}}) {
+    for (auto protocol : kProtocols) {
+      auto p = protocol_name(protocol);
+      auto draw = way.draw == Way::Draw::turn   ? fmt::format("numgen inc mod {}", mod)
+                  : way.draw == Way::Draw::hash ? fmt::format("jhash {} saddr . {} sport mod {}", ip_, p, mod)
+                                                : fmt::format("numgen random mod {}", mod);
+      rule(name, "meta l4proto {0} dnat {1} to {2}{3} . {4}{0} dport map @{0}_{5}endpoints", p, ip_, draw, offset,
+           way.node_port ? "" : ip_ + " daddr . ", way.node_port ? "node_" : "");
+    }
   }
 }
 
-void Script::remember_chain(uint32_t seconds) {
-  auto name = fmt::format("remember_{}", seconds);
-  chain(name);
-  rule(name,
-       "meta l4proto {{ tcp, udp, sctp }} update @affinity {{ ip saddr . ip daddr . meta l4proto . th dport timeout {}s "
-       ": meta priority }}",
-       seconds);
-  for (auto protocol : kProtocols)
-    rule(name, "meta l4proto {0} dnat ip to meta priority . ip daddr . {0} dport map @{0}_sticky",
-         protocol_name(protocol));
+void Script::stick_rules(const Way& way, const std::string& name) {
+  std::string prefix = way.node_port ? "node_" : "";
+  auto key = fmt::format("{}meta l4proto . th dport", way.node_port ? "" : ip_ + " daddr . ");
+  auto offset = way.outside ? fmt::format(" offset {}", kOutsideSlots) : "";
+  rule(name, "meta priority set 0:0");
+  rule(name, "meta priority set {} saddr . {} map @{}affinity", ip_, key, prefix);
+  rule(name, "meta priority . {} vmap @{}sticky_live", key, prefix);
+  // Its endpoint has gone: an update of the element would renew its time but not what it says.
+  rule(name, "meta l4proto {{ tcp, udp, sctp }} delete @{}affinity {{ {} saddr . {} : meta priority }}", prefix, ip_, key);
+  for (size_t mod : {way.count, size_t{1}}) {
+    rule(name, "meta priority set numgen random mod {}{} . {} map @{}sticky_slots", mod, offset, key, prefix);
+    rule(name, "meta priority . {} vmap @{}sticky_live", key, prefix);
+  }
 }
 
-Elements hairpins(const std::set<Address>& addresses, const std::set<Address>* without) {
-  Elements out;
-  for (auto a : addresses)
-    if (!without || !without->contains(a)) out["hairpin"][fmt::format("{0} . {0}", format_address(a))] = "";
-  return out;
+void Script::remember_chain(uint32_t seconds, bool node_port) {
+  auto name = remember_name(seconds, node_port);
+  std::string prefix = node_port ? "node_" : "";
+  std::string daddr = node_port ? "" : ip_ + " daddr . ";
+  chain(name);
+  rule(name,
+       "meta l4proto {{ tcp, udp, sctp }} update @{}affinity {{ {} saddr . {}meta l4proto . th dport timeout {}s : meta "
+       "priority }}",
+       prefix, ip_, daddr, seconds);
+  for (auto protocol : kProtocols)
+    rule(name, "meta l4proto {0} dnat {1} to meta priority . {2}{0} dport map @{0}_{3}sticky", protocol_name(protocol),
+         ip_, daddr, prefix);
+}
+
+// Chains that `now` needs and `before` had not; for every family alike, so that one count is enough.
+void new_chains(Script& script, const Shared& now, const Shared& before) {
+  for (const auto& [timeout, users] : now.timeouts)
+    if (!before.timeouts.contains(timeout)) script.remember_chain(timeout.first, timeout.second);
+  for (const auto& [way, users] : now.ways)
+    if (!before.ways.contains(way)) script.way_chain(way);
+}
+
+// Of each address in `now` and not in `before`.
+void new_addresses(const Shared& now, const Shared& before, BothElements& out) {
+  for (const auto& [a, users] : now.local)
+    if (!before.local.contains(a))
+      out[static_cast<size_t>(a.family())]["hairpin"][fmt::format("{0} . {0}", format_address(a))] = "";
+  for (const auto& [a, users] : now.answered)
+    if (!before.answered.contains(a)) out[static_cast<size_t>(a.family())]["answered"][format_address(a)] = "";
 }
 
 // Moves what both have, with one value, out of both.
@@ -263,65 +269,81 @@ void cancel_equal(Elements& gone, Elements& fresh) {
   }
 }
 
-void merge(Elements& into, Elements from) {
-  for (auto& [map, entries] : from) into[map].merge(entries);
+void add_all(BothElements& out, const Layout& layout, const ServiceKey& key, const Route& route) {
+  add_elements(out, layout, key, route);
+}
+void add_all(BothElements& out, const Layout&, const NodePortKey& key, const Route& route) {
+  add_elements(out, key, route);
 }
 
-void fill(Script& script, const Table& table) {
-  Shared shared(table);
-  script.shared_chains(shared, nullptr);
-  Elements all = hairpins(shared.local, nullptr);
-  for (const auto& [key, route] : table.routes) add_elements(all, key, *route);
-  script.elements("add", all);
+template <class Key>
+void collect(const Layout& layout, const Moves<Key>& moves, Shared& shared, BothElements& gone, BothElements& fresh) {
+  for (const auto& [key, move] : moves) {
+    if (move.first) add_all(gone, layout, key, *move.first), count(shared, key, *move.first, -1);
+    if (move.second) add_all(fresh, layout, key, *move.second), count(shared, key, *move.second, 1);
+  }
 }
 
 }  // namespace
 
-std::string render_rebuild(const Layout& layout, const Table& table) {
-  Script script(layout);
-  script.line("add table {}", script.name());
-  script.line("flush table {}", script.name());
-  script.maps();
-  script.base_chains();
-  fill(script, table);
-  return script.take();
-}
-
-std::string render_replace(const Layout& layout, const Table& table) {
-  return render_removal(layout) + render_rebuild(layout, table);
-}
-
-std::string render_change(const Layout& layout, const Table& before, const Table& after) {
-  Elements gone, fresh;
-  auto a = before.routes.begin();
-  auto b = after.routes.begin();
-  bool changed = false;
-  while (a != before.routes.end() || b != after.routes.end()) {
-    bool only_a = b == after.routes.end() || (a != before.routes.end() && a->first < b->first);
-    bool only_b = a == before.routes.end() || (b != after.routes.end() && b->first < a->first);
-    if (!only_a && !only_b && a->second == b->second) {
-      ++a, ++b;
-      continue;
-    }
-    changed = true;
-    if (!only_b) add_elements(gone, a->first, *a->second), ++a;
-    if (!only_a) add_elements(fresh, b->first, *b->second), ++b;
+Rendered render_rebuild(const Layout& layout, const Table& table) {
+  Rendered out;
+  BothElements all;
+  for (const auto& [key, route] : table.routes) {
+    add_elements(all, layout, key, *route);
+    count(out.shared, key, *route, 1);
   }
-  if (!changed) return "";
-  cancel_equal(gone, fresh);
-  Shared was(before), now(after);
-  merge(gone, hairpins(was.local, &now.local));
-  merge(fresh, hairpins(now.local, &was.local));
-  Script script(layout);
-  script.shared_chains(now, &was);
-  script.elements("delete", gone);
-  script.elements("add", fresh);
-  return script.take();
+  for (const auto& [key, route] : table.node_ports) {
+    add_elements(all, key, *route);
+    count(out.shared, key, *route, 1);
+  }
+  new_addresses(out.shared, {}, all);
+  for (auto family : layout.families) {
+    Script script(layout, family);
+    script.line("add table {}", script.name());
+    script.line("flush table {}", script.name());
+    script.maps();
+    script.base_chains();
+    new_chains(script, out.shared, {});
+    script.elements("add", all[static_cast<size_t>(family)]);
+    out.script += script.take();
+  }
+  return out;
+}
+
+Rendered render_replace(const Layout& layout, const Table& table) {
+  auto out = render_rebuild(layout, table);
+  out.script = render_removal(layout) + out.script;
+  return out;
+}
+
+Rendered render_change(const Layout& layout, Shared shared, const Change& change) {
+  Rendered out;
+  BothElements gone, fresh;
+  Shared before = shared;
+  collect(layout, change.routes, shared, gone, fresh);
+  collect(layout, change.node_ports, shared, gone, fresh);
+  new_addresses(shared, before, fresh);
+  new_addresses(before, shared, gone);
+  for (auto family : layout.families) {
+    auto f = static_cast<size_t>(family);
+    cancel_equal(gone[f], fresh[f]);
+    Script script(layout, family);
+    new_chains(script, shared, before);
+    script.elements("delete", gone[f]);
+    script.elements("add", fresh[f]);
+    out.script += script.take();
+  }
+  out.shared = std::move(shared);
+  return out;
 }
 
 std::string render_removal(const Layout& layout) {
+  std::string out;
   // Deleting what is not there would be an error; adding it first never is.
-  return fmt::format("add table ip {0}\ndelete table ip {0}\n", layout.table);
+  for (auto family : layout.families)
+    out += fmt::format("add table {0} {1}\ndelete table {0} {1}\n", table_family(family), layout.table);
+  return out;
 }
 
 }  // namespace proxy::nft

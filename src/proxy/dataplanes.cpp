@@ -1,0 +1,100 @@
+#include "proxy/dataplanes.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/strings.hpp"
+#include "proxy/nft/dataplane.hpp"
+
+namespace proxy {
+
+namespace {
+
+base::Result<std::vector<Network>> read_networks(std::string_view text, std::string_view what) {
+  std::vector<Network> out;
+  for (const auto& part : base::split(text, ',')) {
+    auto one = base::trim(part);
+    if (one.empty()) continue;
+    auto network = parse_network(one);
+    if (!network)
+      return base::fail(base::Reason::invalid,
+                        fmt::format("the {} network '{}' is none: write it like 10.96.0.0/16 or fd00:10:96::/112", what, one));
+    out.push_back(*network);
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const auto& part : parts) out += (out.empty() ? "" : ",") + part;
+  return out;
+}
+
+}  // namespace
+
+base::Result<Networks> networks_of(const Config& config) {
+  Networks out;
+  TRY(out.pods, read_networks(config.pod_cidr, "pod"));
+  TRY(out.services, read_networks(config.service_cidr, "service"));
+  TRY(out.node_pods, read_networks(config.node_pod_cidr, "node's pod"));
+  return out;
+}
+
+base::Result<nft::Layout> layout_of(const Config& config) {
+  nft::Layout layout;
+  layout.table = config.table;
+  TRY(layout.networks, networks_of(config));
+  TRY(layout.node_ports_in, read_networks(joined(config.node_port_addresses), "node port"));
+  for (const auto& text : config.node_addresses) {
+    auto address = parse_address(text);
+    if (!address)
+      return base::fail(base::Reason::invalid, fmt::format("the node's address '{}' is no IP address", text));
+    auto& mine = address->is_v4() ? layout.node_v4 : layout.node_v6;
+    if (!mine) mine = address;
+  }
+  // A kernel without IPv6 has no table for it either.
+  if (::access("/proc/net/if_inet6", R_OK) != 0) layout.families = {Family::v4};
+  return layout;
+}
+
+base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config) {
+  std::vector<std::unique_ptr<Dataplane>> out;
+  if (config.mode != "auto" && config.mode != "bpf" && config.mode != "nftables")
+    return base::fail(base::Reason::invalid,
+                      fmt::format("the proxy mode '{}' is unknown: it is auto, bpf or nftables", config.mode));
+  TRY(auto layout, layout_of(config));
+  TRY(auto rules, nft::make_dataplane(std::move(layout)));
+  out.push_back(std::move(rules));
+  return out;
+}
+
+base::Result<std::set<Address>> node_addresses(const std::vector<Network>& node_ports_in) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return std::unexpected(base::errno_error("read the node's addresses", errno));
+  std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(all, ::freeifaddrs);
+  std::set<Address> out;
+  for (auto* one = all; one; one = one->ifa_next) {
+    if (!one->ifa_addr) continue;
+    Address address;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      address = Address::from_v4(ntohl(reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr.s_addr));
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      std::memcpy(address.bytes.data(), &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr, address.bytes.size());
+    } else {
+      continue;
+    }
+    if (!address.is_loopback() && !address.is_routable()) continue;  // link-local: of one link only
+    auto same_family = [&](const Network& n) { return n.family() == address.family(); };
+    bool limited = std::any_of(node_ports_in.begin(), node_ports_in.end(), same_family);
+    if (!limited || contains(node_ports_in, address)) out.insert(address);
+  }
+  return out;
+}
+
+}  // namespace proxy
