@@ -30,13 +30,25 @@ struct Message {
   }
 };
 
-base::Result<in_addr> parse_ipv4(const std::string& text) {
-  in_addr address{};
-  if (::inet_pton(AF_INET, text.c_str(), &address) != 1) {
-    return base::fail(base::Reason::invalid, "\"" + text + "\" is no IPv4 address");
+// An address of either family, as the kernel reads it.
+struct Ip {
+  unsigned char family = AF_INET;
+  size_t size = sizeof(in_addr);
+  unsigned char bytes[sizeof(in6_addr)] = {};
+};
+
+base::Result<Ip> parse_ip(const std::string& text) {
+  Ip ip;
+  if (::inet_pton(AF_INET, text.c_str(), ip.bytes) == 1) return ip;
+  if (::inet_pton(AF_INET6, text.c_str(), ip.bytes) != 1) {
+    return base::fail(base::Reason::invalid, "\"" + text + "\" is no IP address");
   }
-  return address;
+  ip.family = AF_INET6;
+  ip.size = sizeof(in6_addr);
+  return ip;
 }
+
+void put_ip(nlmsghdr* header, uint16_t attribute, const Ip& ip) { mnl_attr_put(header, attribute, ip.size, ip.bytes); }
 
 }  // namespace
 
@@ -126,53 +138,69 @@ base::Result<void> Netlink::set_up(int index) {
   return talk(message.header, "set link " + std::to_string(index) + " up");
 }
 
+base::Result<void> Netlink::no_link_local(int index) {
+  Message message(RTM_SETLINK, 0);
+  auto* link = message.extra<ifinfomsg>();
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = index;
+  nlattr* families = mnl_attr_nest_start(message.header, IFLA_AF_SPEC);
+  nlattr* six = mnl_attr_nest_start(message.header, AF_INET6);
+  mnl_attr_put_u8(message.header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  mnl_attr_nest_end(message.header, six);
+  mnl_attr_nest_end(message.header, families);
+  return talk(message.header, "no link-local address on link " + std::to_string(index));
+}
+
 base::Result<void> Netlink::add_address(int index, const std::string& ip, int prefix) {
-  TRY(auto address, parse_ipv4(ip));
+  TRY(auto address, parse_ip(ip));
   Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   auto* info = message.extra<ifaddrmsg>();
-  info->ifa_family = AF_INET;
+  info->ifa_family = address.family;
   info->ifa_prefixlen = static_cast<uint8_t>(prefix);
   info->ifa_scope = RT_SCOPE_UNIVERSE;
   info->ifa_index = static_cast<uint32_t>(index);
-  mnl_attr_put_u32(message.header, IFA_LOCAL, address.s_addr);
-  mnl_attr_put_u32(message.header, IFA_ADDRESS, address.s_addr);
+  put_ip(message.header, IFA_LOCAL, address);
+  put_ip(message.header, IFA_ADDRESS, address);
+  // Usable at once: duplicate address detection would take a second, and nobody else gives out these addresses.
+  if (address.family == AF_INET6) mnl_attr_put_u32(message.header, IFA_FLAGS, IFA_F_NODAD | IFA_F_PERMANENT);
   return talk(message.header, "add address " + ip);
 }
 
 base::Result<void> Netlink::replace_route(const Route& route) {
+  TRY(auto family_of, parse_ip(!route.destination.empty() ? route.destination
+                               : route.gateway.empty()    ? "0.0.0.0"
+                                                          : route.gateway));
   Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
   auto* info = message.extra<rtmsg>();
-  info->rtm_family = AF_INET;
+  info->rtm_family = family_of.family;
   info->rtm_dst_len = static_cast<uint8_t>(route.prefix);
   info->rtm_table = RT_TABLE_MAIN;
   info->rtm_protocol = RTPROT_STATIC;
-  info->rtm_scope = route.gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  bool on_link = route.gateway.empty() && family_of.family == AF_INET;
+  info->rtm_scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   info->rtm_type = RTN_UNICAST;
   if (route.onlink) info->rtm_flags = RTNH_F_ONLINK;
-  if (!route.destination.empty()) {
-    TRY(auto destination, parse_ipv4(route.destination));
-    mnl_attr_put_u32(message.header, RTA_DST, destination.s_addr);
-  }
+  if (!route.destination.empty()) put_ip(message.header, RTA_DST, family_of);
   if (!route.gateway.empty()) {
-    TRY(auto gateway, parse_ipv4(route.gateway));
-    mnl_attr_put_u32(message.header, RTA_GATEWAY, gateway.s_addr);
+    TRY(auto gateway, parse_ip(route.gateway));
+    put_ip(message.header, RTA_GATEWAY, gateway);
   }
   if (!route.source.empty()) {
-    TRY(auto source, parse_ipv4(route.source));
-    mnl_attr_put_u32(message.header, RTA_PREFSRC, source.s_addr);
+    TRY(auto source, parse_ip(route.source));
+    put_ip(message.header, RTA_PREFSRC, source);
   }
   mnl_attr_put_u32(message.header, RTA_OIF, static_cast<uint32_t>(route.index));
   return talk(message.header, "add route to " + (route.destination.empty() ? "anywhere" : route.destination));
 }
 
 base::Result<void> Netlink::set_neighbour(int index, const std::string& ip, const Mac& mac) {
-  TRY(auto address, parse_ipv4(ip));
+  TRY(auto address, parse_ip(ip));
   Message message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
   auto* info = message.extra<ndmsg>();
-  info->ndm_family = AF_INET;
+  info->ndm_family = address.family;
   info->ndm_ifindex = index;
   info->ndm_state = NUD_PERMANENT;
-  mnl_attr_put_u32(message.header, NDA_DST, address.s_addr);
+  put_ip(message.header, NDA_DST, address);
   mnl_attr_put(message.header, NDA_LLADDR, mac.size(), mac.data());
   return talk(message.header, "set neighbour " + ip);
 }

@@ -1,4 +1,4 @@
-// Links, addresses, routes and neighbours by rtnetlink. Every call acts on the network namespace of the
+// Links, addresses, routes and neighbours of both families by rtnetlink. Every call acts on the network namespace of the
 // calling thread (see inside_netns); a Netlink has one owner.
 #pragma once
 
@@ -31,6 +31,9 @@ class Netlink {
                                const Mac& peer_mac, int peer_netns, int mtu = 0);
   base::Result<void> delete_link(const std::string& name);  // nothing there: fine
   base::Result<void> set_up(int index);
+  // No fe80:: address when it comes up, and so no packets of its own accord. Before set_up; an error without IPv6.
+  base::Result<void> no_link_local(int index);
+  // IPv6 addresses are usable at once: without duplicate address detection.
   base::Result<void> add_address(int index, const std::string& ip, int prefix);
   struct Route {
     std::string destination;  // "" is the default route

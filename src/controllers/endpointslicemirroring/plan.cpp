@@ -9,6 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "base/strings.hpp"
+#include "controllers/pods.hpp"
+
 namespace controllers {
 namespace {
 
@@ -41,22 +44,23 @@ Ports ports_of(const api::EndpointSubset& subset) {
   return ports;
 }
 
-// What an address is in a slice: its family and the one spelling of it. Leading zeroes are read as decimal, as ever.
+// Without the leading zeroes that old clients write: they are read as decimal, as ever.
+std::string without_zeroes(const std::string& ip) {
+  auto parts = base::split(ip, '.');
+  for (auto& part : parts) {
+    size_t first = part.find_first_not_of('0');
+    part.erase(0, first == std::string::npos ? part.size() - std::min<size_t>(part.size(), 1) : first);
+  }
+  return base::join(parts, ".");
+}
+
+// What an address is in a slice: its family and the one spelling of it.
 std::optional<std::pair<std::string, std::string>> canonical(const std::string& ip) {
-  in6_addr six{};
   char text[INET6_ADDRSTRLEN];
-  if (ip.find(':') != std::string::npos) {
-    if (::inet_pton(AF_INET6, ip.c_str(), &six) != 1) return std::nullopt;
-    return std::pair("IPv6", ::inet_ntop(AF_INET6, &six, text, sizeof text));
-  }
-  std::string plain;
-  for (size_t i = 0; i < ip.size(); ++i) {
-    bool leading = ip[i] == '0' && (i == 0 || ip[i - 1] == '.') && i + 1 < ip.size() && ip[i + 1] != '.';
-    if (!leading || plain.size() > 20) plain += ip[i];
-    while (leading && i + 2 < ip.size() && ip[i + 1] == '0' && ip[i + 2] != '.') ++i;
-  }
+  in6_addr six{};
+  if (::inet_pton(AF_INET6, ip.c_str(), &six) == 1) return std::pair("IPv6", ::inet_ntop(AF_INET6, &six, text, sizeof text));
   in_addr four{};
-  if (::inet_pton(AF_INET, plain.c_str(), &four) != 1) return std::nullopt;
+  if (::inet_pton(AF_INET, without_zeroes(ip).c_str(), &four) != 1) return std::nullopt;
   return std::pair("IPv4", ::inet_ntop(AF_INET, &four, text, sizeof text));
 }
 
