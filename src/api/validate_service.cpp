@@ -246,7 +246,8 @@ void check_traffic(Problems& out, const Value& service) {
     out.one_of("spec.trafficDistribution", distribution, {"PreferClose", "PreferSameNode", "PreferSameZone"}, true);
 }
 
-// The primary address stays as long as the Service has one; the secondary one may come and go.
+// The primary address stays as long as the Service has one; the secondary one may come and go (what policy that needs,
+// the server says where it allocates).
 void check_cluster_ips_update(Problems& out, const Value& fresh, const Value& old) {
   if (is_type(fresh, "ExternalName") || is_type(old, "ExternalName")) return;
   auto now = cluster_ips(fresh), before = cluster_ips(old);
@@ -258,9 +259,6 @@ void check_cluster_ips_update(Problems& out, const Value& fresh, const Value& ol
   for (size_t i = 0; i < std::min(now.size(), before.size()); ++i)
     if (now[i] != before[i])
       out.invalid(index("spec.clusterIPs", i), as_list(now), std::string("may not change once set"));
-  if (before.size() == 2 && now.size() == 1 && fresh["spec"]["ipFamilyPolicy"].as_string() != "SingleStack")
-    out.invalid("spec.ipFamilyPolicy", fresh["spec"]["ipFamilyPolicy"],
-                std::string("must be set to 'SingleStack' when releasing the secondary clusterIP"));
 }
 
 void check_families_update(Problems& out, const Value& fresh, const Value& old) {

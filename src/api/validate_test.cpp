@@ -121,8 +121,8 @@ TEST(ValidateService, Updates) {
   std::string dual = patched(kService, R"({"spec":{"clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"],"ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"RequireDualStack"}})");
   expect_update("", "Service", dual, {
       {"release the second address", R"({"spec":{"clusterIPs":["10.0.0.1"],"ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack"}})", ""},
-      {"release it without saying so", R"({"spec":{"clusterIPs":["10.0.0.1"],"ipFamilies":["IPv4"]}})",
-       "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": must be set to 'SingleStack' when releasing the secondary clusterIP"},
+      {"another second address", R"({"spec":{"clusterIPs":["10.0.0.1","fd00::2"]}})",
+       "spec.clusterIPs[1]: Invalid value: [\"10.0.0.1\",\"fd00::2\"]: may not change once set"},
   });
   expect_update("", "Service", kService, {
       {"ingress without a load balancer", R"({"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4","ipMode":"VIP"}]}}})",

@@ -1,11 +1,12 @@
-// What is there before anybody asks: the four namespaces, their ServiceAccounts, the Service
-// default/kubernetes. Also the end of old events.
+// What is there before anybody asks: the four namespaces, their ServiceAccounts, the ServiceCIDR of the flags, the Service
+// default/kubernetes.
 #include <fmt/format.h>
 
 #include <future>
 
 #include "api/defaults.hpp"
 #include "api/meta.hpp"
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "server/writing.hpp"
 
@@ -48,17 +49,12 @@ base::Result<void> ensure(Core& core, std::string_view group, std::string_view p
   return {};
 }
 
-std::string first_address(const std::string& cidr) {
-  auto address = parse_ipv4(std::string_view(cidr).substr(0, cidr.find('/')));
-  return address ? format_ipv4(*address + 1) : std::string();
-}
-
 base::Value make_named(std::string_view name) {
   return base::Object{{"metadata", base::Object{{"name", name}}}};
 }
 
-base::Value make_kubernetes_service(const Config& config) {
-  std::string address = first_address(config.service_cidr);
+base::Value make_kubernetes_service(const AddressRange& range, int port) {
+  std::string address = range.at(0).text();
   return base::Object{
       {"metadata",
        base::Object{{"name", "kubernetes"},
@@ -67,13 +63,48 @@ base::Value make_kubernetes_service(const Config& config) {
       {"spec", base::Object{{"type", "ClusterIP"},
                             {"clusterIP", address},
                             {"clusterIPs", base::Array{address}},
-                            {"ipFamilies", base::Array{"IPv4"}},
+                            {"ipFamilies", base::Array{range.cidr().first.family()}},
                             {"ipFamilyPolicy", "SingleStack"},
                             {"sessionAffinity", "None"},
                             {"ports", base::Array{base::Object{{"name", "https"},
                                                                {"protocol", "TCP"},
                                                                {"port", 443},
-                                                               {"targetPort", config.advertise_port}}}}}}};
+                                                               {"targetPort", port}}}}}}};
+}
+
+// The ranges of the flags as an object. One that is there already may gain a second family, nothing else: what Services
+// have is theirs.
+base::Result<void> ensure_service_cidr(Core& core) {
+  base::Array cidrs;
+  for (const auto& range : core.allocators.configured()) cidrs.emplace_back(range.cidr().text());
+  auto object = make_named("kubernetes");
+  object.make({"spec", "cidrs"}) = cidrs;
+  auto resource = core.find("networking.k8s.io", "v1", "servicecidrs");
+  auto entry = resource ? core.store.get(resource->key("", "kubernetes")) : nullptr;
+  if (!entry) return ensure(core, "networking.k8s.io", "servicecidrs", "", std::move(object));
+  TRY(auto old, parse_stored(*entry));
+  const auto& before = old.at({"spec", "cidrs"}).as_array();
+  if (before == cidrs) return {};
+  if (before.size() != 1 || cidrs.size() != 2 || before[0] != cidrs[0]) {
+    base::log_warning("server", "ServiceCIDR \"kubernetes\" has {}, the flags say {}: both are used",
+                      base::write_json(old.at({"spec", "cidrs"})), base::write_json(base::Value(cidrs)));
+    return {};
+  }
+  auto promise = std::make_shared<std::promise<base::Result<void>>>();
+  auto future = promise->get_future();
+  submit_quiet(
+      core, *resource, false,
+      [key = entry->key, cidrs](Writing& writing) -> base::Result<Answer> {
+        TRY(auto current, current_of(writing, key, "kubernetes"));
+        TRY(auto stored, parse_stored(*current));
+        base::Value fresh = stored;
+        fresh.make({"spec", "cidrs"}) = cidrs;
+        return replace_object(writing, current, stored, std::move(fresh), "");
+      },
+      [promise](base::Result<store::Revision> revision) {
+        promise->set_value(revision ? base::Result<void>() : std::unexpected(std::move(revision).error()));
+      });
+  return future.get();
 }
 
 }  // namespace
@@ -83,7 +114,9 @@ base::Result<void> create_bootstrap_objects(Core& core) {
     CHECK_OK(ensure(core, "", "namespaces", "", make_named(name)));
     CHECK_OK(ensure(core, "", "serviceaccounts", name, make_named("default")));
   }
-  return ensure(core, "", "services", "default", make_kubernetes_service(core.config));
+  CHECK_OK(ensure_service_cidr(core));
+  return ensure(core, "", "services", "default",
+                make_kubernetes_service(core.allocators.configured().front(), core.config.advertise_port));
 }
 
 }  // namespace server

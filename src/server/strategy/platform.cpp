@@ -72,8 +72,6 @@ void add_platform_strategies(Strategies& table) {
   add("extensions",  "ingresses",                   ingress);
   add(networking,    "ingressclasses",              counted);
   add(networking,    "networkpolicies",             counted);
-  add(networking,    "servicecidrs",                {.unconditional = true, .status_metadata = true});
-  add(networking,    "ipaddresses",                 {.unconditional = true});
   add(storage,       "storageclasses",              deleted);
   add(storage,       "volumeattachments",           deleted_strict);
   add(storage,       "csinodes",                    deleted_strict);

@@ -6,6 +6,7 @@
 
 #include "api/meta.hpp"
 #include "api/status.hpp"
+#include "server/strategy/addresses.hpp"
 #include "server/strategy/strategy.hpp"
 
 namespace server {
@@ -128,72 +129,156 @@ void drop_what_the_type_had(base::Value& spec, const base::Value& old) {
   }
 }
 
-// Families of a cluster that has IPv4 alone. Upstream's texts.
-base::Result<void> settle_families(const base::Value& service, base::Value& spec) {
-  if (type_of(spec) == "ExternalName") return {};
-  bool open_headless = headless(spec) && spec["selector"].as_object().empty();
-  std::string policy(spec["ipFamilyPolicy"].as_string());
-  if (policy.empty()) {
-    policy = open_headless ? "RequireDualStack" : "SingleStack";
-    spec.object().set("ipFamilyPolicy", policy);
-  }
-  auto families = texts_of(spec["ipFamilies"]);
-  if (open_headless) {
-    if (families.empty()) families.emplace_back("IPv4");
-    if (families.size() == 1 && policy != "SingleStack")
-      families.emplace_back(families[0] == "IPv4" ? "IPv6" : "IPv4");
-    spec.object().set("ipFamilies", to_array(families));
-    return {};
-  }
-  if (policy == "SingleStack" && families.size() == 2) {
-    return refuse(service,
-                  api::invalid_field("spec.ipFamilyPolicy", policy,
-                                     "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP "
-                                     "families are specified"));
-  }
-  if (policy == "SingleStack" && spec["clusterIPs"].as_array().size() == 2) {
-    return refuse(service,
-                  api::invalid_field("spec.ipFamilyPolicy", policy,
-                                     "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster "
-                                     "IPs are specified"));
-  }
-  if (policy == "RequireDualStack") {
-    return refuse(service, api::invalid_field("spec.ipFamilyPolicy", policy,
-                                              "this cluster is not configured for dual-stack services"));
-  }
-  const auto& addresses = spec["clusterIPs"].as_array();
-  for (size_t i = 0; i < addresses.size(); ++i) {
-    if (addresses[i].as_string().find(':') == std::string_view::npos) continue;
-    return refuse(service, api::invalid_field(fmt::format("spec.clusterIPs[{}]", i), spec["clusterIPs"],
-                                              "IPv6 is not configured on this cluster"));
-  }
-  for (size_t i = 0; i < families.size(); ++i) {
-    if (families[i] == "IPv4") continue;
-    return refuse(service, api::invalid_field(fmt::format("spec.ipFamilies[{}]", i), families[i],
-                                              "not configured on this cluster"));
-  }
-  if (families.empty()) spec.object().set("ipFamilies", to_array({"IPv4"}));
-  return {};
+bool same_list(const base::Value& a, const base::Value& b) { return a.as_array() == b.as_array(); }
+bool reduced(const base::Value& now, const base::Value& before) {
+  return now.as_array().size() == 1 && before.as_array().size() == 2;
+}
+std::string_view other_family(std::string_view family) { return family == "IPv4" ? "IPv6" : "IPv4"; }
+bool contains(const std::vector<std::string>& list, std::string_view text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
 }
 
+// One settling of ipFamilyPolicy, ipFamilies and clusterIPs, as upstream does it before it allocates; its texts too.
+class Families {
+ public:
+  Families(const std::vector<std::string>& configured, const base::Value& service, base::Value& spec,
+           const base::Value* old)
+      : configured_(configured), service_(service), spec_(spec), old_(old) {}
+
+  base::Result<void> settle() {
+    if (type_of(spec_) == "ExternalName" || stays_as_it_is()) return {};
+    settle_policy();
+    if (old_) settle_against_old();
+    check_single();
+    infer_from_addresses();
+    CHECK_OK(result());
+    bool open_headless = headless(spec_) && spec_["selector"].as_object().empty();
+    if (!open_headless) check_configured();
+    CHECK_OK(result());
+    auto families = texts_of(spec_["ipFamilies"]);
+    if (families.empty()) families.push_back(configured_.front());
+    if (policy() != "SingleStack" && families.size() == 1 && (open_headless || configured_.size() == 2)) {
+      families.emplace_back(other_family(families[0]));
+    }
+    set_families(families);
+    return {};
+  }
+
+ private:
+  std::string_view policy() const { return spec_["ipFamilyPolicy"].as_string(); }
+  void set_families(const std::vector<std::string>& families) { spec_.object().set("ipFamilies", to_array(families)); }
+  void blame(std::string path, base::Value value, std::string why) {
+    errors_.push_back(api::invalid_field(std::move(path), std::move(value), std::move(why)));
+  }
+  void blame_policy(std::string why) { blame("spec.ipFamilyPolicy", spec_["ipFamilyPolicy"], std::move(why)); }
+  base::Result<void> result() {
+    if (errors_.empty()) return {};
+    return std::unexpected(api::invalid("", "Service", api::name_of(service_), std::move(errors_)));
+  }
+
+  // A PreferDualStack Service neither gains nor loses an address because the cluster changed.
+  bool stays_as_it_is() const {
+    if (!old_ || type_of(*old_) == "ExternalName") return false;
+    return policy() == "PreferDualStack" && (*old_)["ipFamilyPolicy"].as_string() == "PreferDualStack" &&
+           same_list(spec_["clusterIPs"], (*old_)["clusterIPs"]) && same_list(spec_["ipFamilies"], (*old_)["ipFamilies"]);
+  }
+
+  void settle_policy() {
+    if (!policy().empty()) return;
+    bool open_headless = headless(spec_) && spec_["selector"].as_object().empty();
+    spec_.object().set("ipFamilyPolicy", open_headless ? "RequireDualStack" : "SingleStack");
+  }
+
+  void settle_against_old() {
+    if (policy() == "SingleStack") {
+      // The lists as they were under a policy of one: the second goes.
+      for (std::string_view member : {"clusterIPs", "ipFamilies"}) {
+        auto list = texts_of(spec_[member]);
+        if (list.size() > 1 && same_list(spec_[member], (*old_)[member])) {
+          spec_.object().set(member, to_array({list[0]}));
+        }
+      }
+      return;
+    }
+    if (reduced(spec_["clusterIPs"], (*old_)["clusterIPs"])) {
+      blame_policy("must be 'SingleStack' to release the secondary cluster IP");
+    }
+    if (reduced(spec_["ipFamilies"], (*old_)["ipFamilies"])) {
+      blame_policy("must be 'SingleStack' to release the secondary IP family");
+    }
+  }
+
+  void check_single() {
+    if (policy() != "SingleStack") return;
+    if (spec_["clusterIPs"].as_array().size() == 2) {
+      blame_policy("must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified");
+    }
+    if (spec_["ipFamilies"].as_array().size() == 2) {
+      blame_policy("must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified");
+    }
+  }
+
+  void infer_from_addresses() {
+    if (headless(spec_)) return;
+    auto families = texts_of(spec_["ipFamilies"]);
+    auto addresses = texts_of(spec_["clusterIPs"]);
+    for (size_t i = families.size(); i < addresses.size(); ++i) {
+      std::string family = addresses[i].find(':') == std::string::npos ? "IPv4" : "IPv6";
+      if (contains(configured_, family)) {
+        families.push_back(family);
+      } else {
+        blame(fmt::format("spec.clusterIPs[{}]", i), spec_["clusterIPs"], family + " is not configured on this cluster");
+      }
+    }
+    if (!families.empty()) set_families(families);
+  }
+
+  void check_configured() {
+    if (policy() == "RequireDualStack" && configured_.size() < 2) {
+      blame_policy("this cluster is not configured for dual-stack services");
+    }
+    const auto families = texts_of(spec_["ipFamilies"]);
+    for (size_t i = 0; i < families.size(); ++i) {
+      if (!contains(configured_, families[i])) {
+        blame(fmt::format("spec.ipFamilies[{}]", i), families[i], "not configured on this cluster");
+      }
+    }
+  }
+
+  const std::vector<std::string>& configured_;
+  const base::Value& service_;
+  base::Value& spec_;
+  const base::Value* old_;  // its spec; null on creation
+  std::vector<api::FieldError> errors_;
+};
+
+// One address per family: those that it had stay, those that it names are taken, the others are handed out.
 base::Result<void> take_addresses(WriteContext& context, const base::Value& service, base::Value& spec,
                                   const std::vector<std::string>& had) {
   if (!needs_address(spec) || headless(spec)) return {};
+  const auto families = texts_of(spec["ipFamilies"]);
   auto addresses = texts_of(spec["clusterIPs"]);
-  if (addresses.empty()) addresses.emplace_back();
-  for (auto& address : addresses) {
-    if (std::find(had.begin(), had.end(), address) != had.end()) continue;
+  addresses.resize(std::max(addresses.size(), families.size()));
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    auto& address = addresses[i];
+    if (!address.empty() && contains(had, address)) continue;
     if (address.empty()) {
-      TRY(address, context.allocations.next_address());
+      TRY(address, context.allocations.next_address(families.at(i)));
     } else if (auto taken = context.allocations.take_address(address); !taken) {
       return refuse(service, api::invalid_field("spec.clusterIPs", spec["clusterIPs"],
                                                 fmt::format("failed to allocate IP {}: {}", address,
                                                             taken.error().message)));
     }
+    put_ip_address(context, service, address);
   }
   spec.object().set("clusterIP", addresses[0]);
   spec.object().set("clusterIPs", to_array(addresses));
   return {};
+}
+
+void give_back(WriteContext& context, const base::Value& service, std::string_view address) {
+  context.allocations.release_address(address);
+  erase_ip_address(context, service, address);
 }
 
 // Ports that were had before stay; TCP and UDP of one Service may share a number.
@@ -266,7 +351,7 @@ class ServiceStrategy final : public Strategy {
 
   base::Result<void> admit_create(WriteContext& context, base::Value& service) const override {
     auto& spec = service.make({"spec"});
-    CHECK_OK(settle_families(service, spec));
+    CHECK_OK(Families(context.allocations.families(), service, spec, nullptr).settle());
     CHECK_OK(take_addresses(context, service, spec, {}));
     CHECK_OK(take_node_ports(context, service, spec, {}));
     return take_health_port(context, service, spec, 0);
@@ -276,7 +361,7 @@ class ServiceStrategy final : public Strategy {
                                   const base::Value& old) const override {
     auto& spec = fresh.make({"spec"});
     const auto& before = old["spec"];
-    CHECK_OK(settle_families(fresh, spec));
+    CHECK_OK(Families(context.allocations.families(), fresh, spec, &before).settle());
     auto old_addresses = needs_address(before) ? texts_of(before["clusterIPs"]) : std::vector<std::string>();
     CHECK_OK(take_addresses(context, fresh, spec, old_addresses));
     auto old_ports = node_ports_of(before);
@@ -287,7 +372,7 @@ class ServiceStrategy final : public Strategy {
     auto new_addresses = texts_of(spec["clusterIPs"]);
     for (const auto& address : old_addresses) {
       if (std::find(new_addresses.begin(), new_addresses.end(), address) == new_addresses.end()) {
-        context.allocations.release_address(address);
+        give_back(context, old, address);
       }
     }
     auto new_ports = node_ports_of(spec);
@@ -302,7 +387,7 @@ class ServiceStrategy final : public Strategy {
 
   void release(WriteContext& context, const base::Value& service) const override {
     const auto& spec = service["spec"];
-    for (const auto& address : texts_of(spec["clusterIPs"])) context.allocations.release_address(address);
+    for (const auto& address : texts_of(spec["clusterIPs"])) give_back(context, service, address);
     auto ports = node_ports_of(spec);
     if (int64_t n = spec["healthCheckNodePort"].int_or(0); n != 0) ports.insert(n);
     for (int64_t port : std::set<int64_t>(ports.begin(), ports.end())) {

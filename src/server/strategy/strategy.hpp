@@ -112,5 +112,6 @@ class Strategies {
 void add_workload_strategies(Strategies& table);
 void add_platform_strategies(Strategies& table);
 void add_access_strategies(Strategies& table);
+void add_address_strategies(Strategies& table);
 
 }  // namespace server

@@ -21,6 +21,7 @@ Strategies::Strategies() : default_(make_default_strategy()), custom_(make_custo
   add_workload_strategies(*this);
   add_platform_strategies(*this);
   add_access_strategies(*this);
+  add_address_strategies(*this);
 }
 
 void Strategies::add(std::string_view group, std::string_view plural, std::unique_ptr<Strategy> strategy) {
