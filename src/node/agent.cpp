@@ -43,6 +43,7 @@ class LocalAgent final : public Agent {
         streams_(records_, *runtime_, clock, config_.run_dir),
         sync_({.config = config_,
                .client = client_,
+        probes_(*runtime_, clock, events_, config_.run_dir, [this](const std::string& key) { queue_.add(key); }),
                .clock = clock_,
                .runtime = *runtime_,
                .images = images_,
@@ -54,6 +55,7 @@ class LocalAgent final : public Agent {
                .queue = queue_,
                .facts = facts_,
                .allocatable = node_capacity(config_, facts_, read_pressure(config_.state_dir))}) {}
+               .probes = probes_,
   ~LocalAgent() override { stop(); }
 
   base::Result<void> prepare() {
@@ -76,7 +78,8 @@ class LocalAgent final : public Agent {
           before->metadata.deletion_timestamp == after->metadata.deletion_timestamp &&
           before->metadata.deletion_grace_period_seconds == after->metadata.deletion_grace_period_seconds &&
           before->metadata.labels == after->metadata.labels &&
-          before->metadata.annotations == after->metadata.annotations) {
+          before->metadata.annotations == after->metadata.annotations &&
+          (after->spec.readiness_gates.empty() || before->status.conditions == after->status.conditions)) {
         return;
       }
       queue_.add(key);
@@ -88,6 +91,7 @@ class LocalAgent final : public Agent {
     }
     pods_.start();
     for (int i = 0; i < config_.sync_workers; ++i) {
+    if (auto probing = probes_.start(); !probing) base::log_error("node", "{}", probing.error().message);
       workers_.emplace_back([this] { run_worker(); });
     }
     started_ = true;
@@ -103,6 +107,7 @@ class LocalAgent final : public Agent {
     workers_.clear();
     watcher_.stop();
     heartbeat_.stop();
+    probes_.stop();
   }
 
   net::Handler handler() override {
@@ -148,6 +153,7 @@ class LocalAgent final : public Agent {
   Streams streams_;
   PodSync sync_;
   FolderWatcher watcher_;
+  Probes probes_;
   std::vector<std::thread> workers_;
   std::atomic<bool> looked_{false};
   bool started_ = false;

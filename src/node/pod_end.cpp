@@ -40,7 +40,12 @@ base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std:
       record.kill_at = deadline;  // asked again, with less patience
     }
     TRY(const bool stopped, stop_containers(pod, record));
-    if (!stopped) return pod != nullptr ? publish(*pod, record) : base::Result<void>();
+    if (!stopped) {
+      if (pod == nullptr) return {};
+      CHECK_OK(watch_probes(*pod, record));
+      return publish(*pod, record);
+    }
+    c_.probes.forget(record.uid);
     record.waiting.clear();
     CHECK_OK(clean_up(record, pod == nullptr));
     record.cleaned = true;

@@ -155,6 +155,24 @@ class Conditions {
 
 std::string names_text(const std::vector<std::string>& names) { return "[" + base::join(names, " ") + "]"; }
 
+// Why each readiness gate that is not open is not.
+std::vector<std::string> closed_gates(const api::Pod& pod) {
+  std::vector<std::string> closed;
+  for (const auto& gate : pod.spec.readiness_gates) {
+    const auto& conditions = pod.status.conditions;
+    const auto found = std::find_if(conditions.begin(), conditions.end(),
+                                    [&](const auto& c) { return c.type == gate.condition_type; });
+    if (found == conditions.end()) {
+      closed.push_back("corresponding condition of pod readiness gate \"" + gate.condition_type +
+                       "\" does not exist.");
+    } else if (found->status != "True") {
+      closed.push_back("the status of pod readiness gate \"" + gate.condition_type + "\" is not \"True\", but " +
+                       found->status);
+    }
+  }
+  return closed;
+}
+
 void set_conditions(const api::Pod& pod, api::PodStatus& status, const PodRecord& record, bool initialised,
                     base::Time now) {
   Conditions conditions(pod, now);
@@ -190,16 +208,10 @@ void set_conditions(const api::Pod& pod, api::PodStatus& status, const PodRecord
   const bool containers_ready = ready;
   std::string ready_reason = reason;
   std::string ready_message = message;
-  for (const auto& gate : pod.spec.readiness_gates) {
-    const bool passed =
-        std::any_of(pod.status.conditions.begin(), pod.status.conditions.end(),
-                    [&](const auto& c) { return c.type == gate.condition_type && c.status == "True"; });
-    if (!passed && ready) {
-      ready = false;
-      ready_reason = "ReadinessGatesNotReady";
-      ready_message =
-          "corresponding condition of pod readiness gate \"" + gate.condition_type + "\" does not exist.";
-    }
+  if (const auto closed = closed_gates(pod); ready && !closed.empty()) {
+    ready = false;
+    ready_reason = "ReadinessGatesNotReady";
+    ready_message = base::join(closed, ", ");
   }
   conditions.set("Ready", ready, ready_reason, ready_message);
   conditions.set("ContainersReady", containers_ready, reason, message);

@@ -59,6 +59,7 @@ base::Result<void> PodSync::sync(const std::string& key) {
     CHECK_OK(end_pod(nullptr, record, 1s));
     if (record.cleaned) {
       CHECK_OK(c_.records.erase(record.uid));
+      c_.probes.forget(record.uid);
       published_.lock()->erase(record.uid);
     }
   }
@@ -153,6 +154,7 @@ base::Result<void> PodSync::sync_pod(const api::Pod& pod, PodRecord& record) {
   if (initialised) {
     for (const auto& container : pod.spec.containers) CHECK_OK(run_container(pod, record, container, false));
   }
+  CHECK_OK(watch_probes(pod, record));
   CHECK_OK(publish(pod, record));
   again_at(record, c_.clock.now() + kResync);
   return {};
@@ -160,12 +162,6 @@ base::Result<void> PodSync::sync_pod(const api::Pod& pod, PodRecord& record) {
 
 void PodSync::say_what_is_missing(const api::Pod& pod, PodRecord& record) {
   for (const auto& container : pod.spec.containers) {
-    if (container.readiness_probe || container.liveness_probe || container.startup_probe) {
-      event_once(
-          pod, record, "probes/" + container.name, "ProbesNotRun",
-          "probes of container " + container.name + " are not run yet: it counts as ready as soon as it runs",
-          &container);
-    }
     if (container.lifecycle && (container.lifecycle->post_start || container.lifecycle->pre_stop)) {
       event_once(pod, record, "hooks/" + container.name, "LifecycleHooksNotRun",
                  "lifecycle hooks of container " + container.name + " are not run yet", &container);
@@ -208,7 +204,8 @@ base::Result<bool> PodSync::run_init_containers(const api::Pod& pod, PodRecord& 
       return base::fail(base::Reason::internal_error, "init container " + container.name + " is unknown");
     if (is_sidecar(container)) {
       CHECK_OK(run_container(pod, record, container, true));
-      if (own->state != State::running && !begun) return false;
+      const bool started = !container.startup_probe || (own->probed_id == own->id && own->probed_started);
+      if ((own->state != State::running || !started) && !begun) return false;
       continue;
     }
     if (begun || (own->state == State::exited && own->ended.exit_code == 0)) continue;
@@ -311,11 +308,7 @@ void PodSync::note_ended(const api::Pod* pod, PodRecord& record, ContainerRecord
 }
 
 base::Result<void> PodSync::publish(const api::Pod& pod, const PodRecord& record) {
-  StatusInputs inputs;
-  inputs.node_ip = c_.config.address;
-  inputs.runtime = c_.runtime.name();
-  inputs.now = c_.clock.now();
-  const api::PodStatus status = make_pod_status(pod, record, inputs);
+  const api::PodStatus status = make_pod_status(pod, record, status_inputs(pod, record));
   if (status == pod.status) return {};
   // Who sees the status may ask for logs or exec at once: they look into the records.
   CHECK_OK(c_.records.put(record));

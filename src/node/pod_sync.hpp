@@ -20,6 +20,7 @@
 #include "node/ipam.hpp"
 #include "node/machine.hpp"
 #include "node/pod_status.hpp"
+#include "node/probes.hpp"
 #include "node/records.hpp"
 #include "node/runtime.hpp"
 #include "node/volumes.hpp"
@@ -39,6 +40,7 @@ struct Context {
   client::Informer<api::Pod>& pods;
   client::Informer<api::Service>& services;
   client::WorkQueue& queue;
+  Probes& probes;
   const MachineFacts& facts;
   std::map<std::string, std::string> allocatable;
 };
@@ -83,6 +85,14 @@ class PodSync {
   std::string container_dir(const PodRecord& record, const std::string& id) const;
   std::string log_dir(const PodRecord& record) const;
   VolumePlaces places_of(const PodRecord& record) const;
+
+  // pod_probes.cpp
+  // Says what is to be probed, and enters into the record what the probes have said so far.
+  base::Result<void> watch_probes(const api::Pod& pod, PodRecord& record);
+  base::Result<void> restart_failed(const api::Pod& pod, PodRecord& record, ContainerRecord& own,
+                                    const api::Container& container, bool init);
+  std::vector<std::pair<const api::Container*, bool>> probed_containers(const api::Pod& pod) const;
+  StatusInputs status_inputs(const api::Pod& pod, const PodRecord& record) const;
 
   // pod_end.cpp
   base::Result<void> end_pod(const api::Pod* pod, PodRecord& record, std::chrono::seconds grace);

@@ -64,6 +64,15 @@ base::Value container_value(const ContainerRecord& c) {
                       {"ended", run_value(c.ended)},
                       {"backoffSeconds", c.backoff_seconds},
                       {"notBefore", time_text(c.not_before)}};
+  if (!c.probed_id.empty()) {
+    object.set("probedID", c.probed_id);
+    object.set("probedStarted", c.probed_started);
+    object.set("probedReady", c.probed_ready);
+  }
+  if (!c.condemned_id.empty()) {
+    object.set("condemnedID", c.condemned_id);
+    object.set("condemnedUntil", time_text(c.condemned_until));
+  }
   if (c.last) object.set("last", run_value(*c.last));
   return object;
 }
@@ -85,6 +94,11 @@ ContainerRecord container_from(const base::Value& value) {
   c.ended = run_from(value["ended"]);
   c.backoff_seconds = static_cast<int>(value["backoffSeconds"].int_or(0));
   c.not_before = time_from(value["notBefore"]);
+  c.probed_id = value["probedID"].as_string();
+  c.probed_started = value["probedStarted"].as_bool();
+  c.probed_ready = value["probedReady"].as_bool();
+  c.condemned_id = value["condemnedID"].as_string();
+  c.condemned_until = time_from(value["condemnedUntil"]);
   if (value["last"].is_object()) c.last = run_from(value["last"]);
   return c;
 }

@@ -45,6 +45,13 @@ struct ContainerRecord {
   std::optional<PastRun> last;  // the run before
   int backoff_seconds = 0;      // of the next restart
   base::Time not_before{};      // the next restart
+  // What its probes have said of the run `probed_id`.
+  std::string probed_id;
+  bool probed_started = false;
+  bool probed_ready = false;
+  // The run that a failed probe ends, and when SIGTERM becomes SIGKILL.
+  std::string condemned_id;
+  base::Time condemned_until{};
 
   // Not kept in the file.
   bool healed = false;  // this agent has looked whether it still runs
