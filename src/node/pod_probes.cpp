@@ -1,6 +1,7 @@
 // The part of PodSync that deals with probes: what is asked of the containers, and what follows from the answers.
 #include <signal.h>
 
+#include <algorithm>
 
 #include "node/pod_sync.hpp"
 #include "sys/process.hpp"

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "net/fetch.hpp"
 #include "sys/fs.hpp"
 #include "sys/process.hpp"

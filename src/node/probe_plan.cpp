@@ -1,6 +1,8 @@
 #include "node/probe_plan.hpp"
 
+#include <algorithm>
 
+#include "base/strings.hpp"
 
 namespace node {
 namespace {
