@@ -383,41 +383,58 @@ int connect6(struct bpf_sock_addr *ctx) {
   return v == REFUSED ? refuse() : 1;
 }
 
+/* Who sends to an endpoint itself wants to hear it under its own address again. */
+static __always_inline void forget_back(struct bpf_sock_addr *ctx, const struct target *to) {
+  struct udp_key back = {.socket = bpf_get_socket_cookie(ctx),
+                         .address = to->key.address,
+                         .port = to->key.port,
+                         .direction = UDP_BACK};
+  if (bpf_map_lookup_elem(&udp_flows, &back)) bpf_map_delete_elem(&udp_flows, &back);
+}
+
+/* The endpoint that this socket's datagrams to the Service went to, if it still serves. */
+static __always_inline bool known_flow(const struct service_entry *service, const struct udp_key *forward,
+                                       struct chosen *c) {
+  if (!service->count || service->flags & SERVICE_PASS) return false;
+  struct udp_flow *known = bpf_map_lookup_elem(&udp_flows, forward);
+  if (!known) return false;
+  struct endpoint_entry *e = usable_endpoint(known->endpoint);
+  if (!e || e->serial != known->serial) return false;
+  c->address = e->address;
+  c->port = e->port;
+  return true;
+}
+
+static __always_inline void write_forward(const struct udp_key *forward, const struct chosen *c) {
+  struct udp_flow there = {.endpoint = c->endpoint, .serial = c->serial};
+  bpf_map_update_elem(&udp_flows, forward, &there, BPF_ANY);
+  __u32 index = c->endpoint;
+  struct endpoint_flow *f = bpf_map_lookup_elem(&flows, &index);
+  if (f) __sync_fetch_and_add(&f->connections, 1);
+}
+
 /* A socket that sends to many keeps one endpoint per Service address while that endpoint serves. */
 static __always_inline enum verdict on_send(struct bpf_sock_addr *ctx, struct target *to, struct chosen *c) {
   struct service_entry *service = find_service(to);
-  if (!service) return is_unused_service_address(&to->key.address) ? REFUSED : UNTOUCHED;
+  if (!service) {
+    if (is_unused_service_address(&to->key.address)) return REFUSED;
+    forget_back(ctx, to);
+    return UNTOUCHED;
+  }
   struct udp_key forward = {.socket = bpf_get_socket_cookie(ctx),
                             .address = to->key.address,
                             .port = to->key.port,
                             .direction = UDP_FORWARD};
-  struct udp_key back = {.socket = forward.socket, .direction = UDP_BACK};
-  struct udp_flow *known = bpf_map_lookup_elem(&udp_flows, &forward);
-  if (known && service->count && !(service->flags & SERVICE_PASS)) {
-    struct endpoint_entry *e = usable_endpoint(known->endpoint);
-    if (e && e->serial == known->serial) {
-      c->address = e->address;
-      c->port = e->port;
-      back.address = e->address;
-      back.port = e->port;
-      if (bpf_map_lookup_elem(&udp_flows, &back)) return CHOSEN;
-    }
+  if (!known_flow(service, &forward, c)) {
+    enum verdict v = resolve(to, service, c);
+    if (v != CHOSEN) return v;
+    write_forward(&forward, c);
   }
-  enum verdict v = UNTOUCHED;
-  if (!c->port) v = resolve(to, service, c);
-  else v = CHOSEN; /* the way back was forgotten: it is written again */
-  if (v != CHOSEN) return v;
-  if (c->serial) {
-    struct udp_flow there = {.endpoint = c->endpoint, .serial = c->serial};
-    bpf_map_update_elem(&udp_flows, &forward, &there, BPF_ANY);
-    __u32 index = c->endpoint;
-    struct endpoint_flow *f = bpf_map_lookup_elem(&flows, &index);
-    if (f) __sync_fetch_and_add(&f->connections, 1);
-  }
-  back.address = c->address;
-  back.port = c->port;
-  struct udp_flow home = {.service = to->key.address, .service_port = to->key.port};
-  bpf_map_update_elem(&udp_flows, &back, &home, BPF_ANY);
+  struct udp_key back = {.socket = forward.socket, .address = c->address, .port = c->port, .direction = UDP_BACK};
+  struct udp_flow *home = bpf_map_lookup_elem(&udp_flows, &back);
+  if (home && same(&home->service, &to->key.address) && home->service_port == to->key.port) return CHOSEN;
+  struct udp_flow fresh = {.service = to->key.address, .service_port = to->key.port};
+  bpf_map_update_elem(&udp_flows, &back, &fresh, BPF_ANY);
   return CHOSEN;
 }
 
