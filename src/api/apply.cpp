@@ -71,24 +71,31 @@ class Applier {
       : rules_(rules), writer_(writer), live_(live), config_(config), version_(rules.kind->api_version()) {}
 
   // True when no conflict was in the way; else see conflicts().
-  Result<bool> run(ManagedFields entries, bool force) {
+  // `as_stored`: the entries are those that the object has.
+  Result<bool> run(ManagedFields entries, bool as_stored, bool force) {
     conflicts_.clear();
     entries_ = std::move(entries);
-    for (auto& entry : entries_) fit_to_schema(entry.fields, schema_in_version(rules_, entry.api_version));
+    changed_ = !as_stored;
+    // Whose schema may change while it is stored, is read at once.
+    if (rules_.kind->custom)
+      for (auto& entry : entries_) read(entry);
     merged_ = merge_fields(live_, config_, rules_.schema());
     ManagedEntry own{writer_.manager,     true, version_,
-                     writer_.subresource, "",   fields_of(config_, rules_.schema())};
+                     writer_.subresource, "",   fields_of(config_, rules_.schema()), {}};
     if (rules_.reset) own.fields.remove_trees(*rules_.reset);
     auto before = std::ranges::find_if(entries_, [&](const auto& e) { return e.same_manager(own); });
     if (before == entries_.end()) {
-      entries_.push_back(own);
-      own_ = entries_.size() - 1;
+      changed_ = true;
+      own_ = entries_.size();
+      entries_.push_back(std::move(own));
     } else {
       own_ = static_cast<size_t>(before - entries_.begin());
+      read(*before);
       ManagedEntry last = std::move(*before);
       own.time = last.time;
       *before = std::move(own);
       CHECK_OK(prune(last));
+      last_ = std::move(last.fields);
     }
     return settle(force);
   }
@@ -98,8 +105,13 @@ class Applier {
     applied.same = merged_ == live_;
     auto& own = entries_[own_];
     own.fields.remove(unowned_fields());
+    if (applied.same && !changed_ && !own.time.empty() && own.fields == last_) {
+      applied.unchanged = true;
+      return applied;
+    }
     if (!applied.same || own.time.empty()) own.time = base::format_time(writer_.now);
-    std::erase_if(entries_, [](const ManagedEntry& entry) { return entry.fields.empty(); });
+    std::erase_if(entries_,
+                  [](const ManagedEntry& entry) { return entry.written.is_null() && entry.fields.empty(); });
     applied.object = std::move(merged_);
     applied.managed_fields = write_managed_fields(std::move(entries_));
     return applied;
@@ -108,9 +120,17 @@ class Applier {
   const std::vector<Conflict>& conflicts() const { return conflicts_; }
 
  private:
+  void read(ManagedEntry& entry) {
+    read_now(entry);
+    changed_ |= fit_to_schema(entry.fields, schema_in_version(rules_, entry.api_version));
+  }
+
   // Removes what the manager applied last time, not now, and nobody else owns.
   Result<void> prune(const ManagedEntry& last) {
     if (last.fields.empty()) return {};
+    // All of it is applied again.
+    if (last.api_version == version_ && entries_[own_].fields.covers(last.fields)) return {};
+    for (auto& entry : entries_) read(entry);
     const Schema* schema = schema_in_version(rules_, last.api_version);
     auto merged = in_version(rules_, merged_, last.api_version);
     if (!merged || !schema) return {};
@@ -177,30 +197,43 @@ class Applier {
     static const Value kNothing{Object()};
     VersionedChanges changes(rules_, live_.is_object() ? live_ : kNothing, merged_, !rules_.kind->custom);
     ManagedFields kept;
+    kept.reserve(entries_.size());
     size_t own = 0;
     for (size_t i = 0; i < entries_.size(); ++i) {
       auto& entry = entries_[i];
       if (i == own_) {
         own = kept.size();
-        kept.push_back(entry);
-        continue;
+      } else {
+        const auto* seen = changes.in(entry.api_version);
+        changed_ |= !seen;
+        if (!seen) continue;
+        lose(entry, *seen);
       }
-      const auto* seen = changes.in(entry.api_version);
-      if (!seen) continue;
-      FieldSet touched = seen->modified;
-      touched.add(seen->added);
-      if (FieldSet taken = entry.fields.intersection(touched); !taken.empty()) {
-        conflicts_.push_back({entry});
-        conflicts_.back().owner.fields = std::move(taken);
-      }
-      entry.fields.remove(touched);
-      entry.fields.remove(seen->removed);
       kept.push_back(std::move(entry));
     }
     if (!force && !conflicts_.empty()) return false;
     entries_ = std::move(kept);
     own_ = own;
     return true;
+  }
+
+  // What the merge changes of another manager's fields.
+  void lose(ManagedEntry& entry, const FieldChanges& seen) {
+    if (!entry.written.is_null()) {
+      if (!seen.modified.touches(entry.written) && !seen.added.touches(entry.written) &&
+          !seen.removed.touches(entry.written))
+        return;
+      read(entry);
+    }
+    FieldSet taken = entry.fields.intersection(seen.modified);
+    taken.add(entry.fields.intersection(seen.added));
+    if (!taken.empty()) {
+      conflicts_.push_back({entry});
+      conflicts_.back().owner.fields = std::move(taken);
+    }
+    changed_ |= entry.fields.remove(seen.modified);
+    changed_ |= entry.fields.remove(seen.added);
+    changed_ |= entry.fields.remove(seen.removed);
   }
 
   const FieldRules& rules_;
@@ -210,6 +243,8 @@ class Applier {
   std::string version_;
   ManagedFields entries_;
   size_t own_ = 0;
+  FieldSet last_;         // what the manager had applied before
+  bool changed_ = false;  // what the others own is not written as it was
   Value merged_;
   std::vector<Conflict> conflicts_;
 };
@@ -249,6 +284,24 @@ std::optional<FieldSet> taken_over(const FieldRules& rules, const Value& live) {
   return set;
 }
 
+// A copy, an object in any case.
+Value without_managed_fields(const Value& live) {
+  Object out;
+  out.reserve(live.as_object().size());
+  for (const auto& [name, value] : live.as_object()) {
+    if (name != "metadata" || !value.is_object()) {
+      out.append(name, value);
+      continue;
+    }
+    Object metadata;
+    metadata.reserve(value.as_object().size());
+    for (const auto& member : value.as_object())
+      if (member.key != "managedFields") metadata.append(member.key, member.value);
+    if (!metadata.empty()) out.append(name, std::move(metadata));
+  }
+  return out;
+}
+
 // Nothing was tracked so far: all that is there belongs to one manager of the past.
 ManagedFields before_first_apply(const FieldRules& rules, const FieldWriter& writer, const Value& live) {
   FieldRules all = rules;
@@ -282,30 +335,33 @@ void update_last_applied(Value& object, const Value& config) {
 
 Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer, const Value& live,
                              const Value& config, bool force) {
-  auto entries = read_managed_fields(live["metadata"]["managedFields"]);
+  const Value& stored = live["metadata"]["managedFields"];
+  auto entries = read_stored_fields(stored);
   if (!entries) {
     return base::fail(Reason::internal_error, "failed to decode managed fields: " + entries.error().message);
   }
   CHECK_OK(check_config(rules, config));
-  if (entries->empty() && live.is_object()) *entries = before_first_apply(rules, writer, live);
-  Value base_object = live;
-  set_managed_fields(base_object, {});
-  if (!base_object.is_object()) base_object = Object();
+  const bool tracked = !entries->empty();
+  if (!tracked && live.is_object()) *entries = before_first_apply(rules, writer, live);
+  Value base_object = without_managed_fields(live);
 
   Applier applier(rules, writer, base_object, config);
-  TRY(bool done, applier.run(*entries, force));
+  // An annotation to keep true says more than fields do.
+  const bool as_stored = tracked && (writer.manager != kKubectl || annotation_of(live, kLastApplied).empty());
+  TRY(bool done, applier.run(std::move(*entries), as_stored, force));
   if (!done && writer.manager == kKubectl) {
     if (auto allowed = taken_over(rules, live)) {
       std::vector<Conflict> left = applier.conflicts();
       for (auto& conflict : left) conflict.owner.fields.remove(*allowed);
       std::erase_if(left, [](const Conflict& conflict) { return conflict.owner.fields.empty(); });
       if (!left.empty()) return std::unexpected(conflict_error(std::move(left)));
-      TRY(done, applier.run(*entries, true));
+      TRY(auto again, tracked ? read_stored_fields(stored) : Result<ManagedFields>(before_first_apply(rules, writer, live)));
+      TRY(done, applier.run(std::move(again), as_stored, true));
     }
   }
   if (!done) return std::unexpected(conflict_error(applier.conflicts()));
   Applied applied = applier.finish();
-  if (writer.manager == kKubectl) update_last_applied(applied.object, config);
+  if (writer.manager == kKubectl && !applied.unchanged) update_last_applied(applied.object, config);
   return applied;
 }
 

@@ -12,6 +12,7 @@ struct Applied {
   base::Value object;          // not decoded yet: nulls and unset fields are as the merge left them
   base::Value managed_fields;  // of that object
   bool same = false;           // the configuration changed no field of the object
+  bool unchanged = false;      // nor who owns which: object and managed_fields are as they were, and not filled in
 };
 
 // `config` as the client sent it, `live` as it is stored (null: there is none), both in the version of the

@@ -38,6 +38,11 @@ class Object {
       if (applied.error().details) causes_ = applied.error().details->causes;
       return applied.error().message;
     }
+    if (applied->unchanged) {
+      EXPECT_TRUE(applied->same && applied->object.is_null());
+      ++unchanged_;
+      return "";
+    }
     keep(std::move(applied->object), std::move(applied->managed_fields));
     return "";
   }
@@ -74,6 +79,7 @@ class Object {
   Value& live() { return live_; }
   std::vector<base::Cause> causes_;
   int64_t seconds_ = 1'700'000'000;
+  int unchanged_ = 0;  // applications that left everything as it was
 
  private:
   base::Time now() { return base::Time(std::chrono::seconds(seconds_++)); }
@@ -101,6 +107,30 @@ TEST(TrackUpdate, TheCreatorOwnsWhatItSaidAndNoSystemFields) {
       base::write_json(map.live()["metadata"]["managedFields"]),
       R"([{"manager":"kubectl-create","operation":"Update","apiVersion":"v1","time":"2023-11-14T22:13:20Z",)"
       R"("fieldsType":"FieldsV1","fieldsV1":{"f:data":{".":{},"f:k":{}},"f:metadata":{"f:labels":{".":{},"f:x":{}}}}}])");
+}
+
+TEST(Apply, AgainTheSameChangesNothing) {
+  Object pod("", "Pod");
+  const char* config = R"({"metadata":{"name":"a","labels":{"x":"1"}},"spec":{"containers":[{"name":"m","image":"i"}]}})";
+  EXPECT_EQ(pod.apply("one", config), "");
+  EXPECT_EQ(pod.unchanged_, 0);
+  EXPECT_EQ(pod.apply("one", config), "");
+  EXPECT_EQ(pod.unchanged_, 1);
+  // Another manager, fewer fields, another value: each changes something, if only who owns what.
+  EXPECT_EQ(pod.apply("two", config), "");
+  EXPECT_EQ(pod.unchanged_, 1);
+  EXPECT_EQ(pod.apply("two", R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"m","image":"i"}]}})"), "");
+  EXPECT_EQ(pod.unchanged_, 1);
+  EXPECT_EQ(pod.apply("one", config), "");
+  EXPECT_EQ(pod.unchanged_, 2);
+  EXPECT_EQ(pod.apply("one", R"({"metadata":{"name":"a","labels":{"x":"2"}},"spec":{"containers":[{"name":"m","image":"i"}]}})"),
+            "");
+  EXPECT_EQ(pod.unchanged_, 2);
+  // What an update took away is applied anew.
+  pod.update("edit", R"({"metadata":{"labels":{"x":"3"}}})");
+  EXPECT_EQ(pod.apply("one", config, true), "");
+  EXPECT_EQ(pod.unchanged_, 2);
+  EXPECT_EQ(pod.fields("edit", "Update"), "none");
 }
 
 TEST(TrackUpdate, StructsOfTheTypeAreNotOwnedThemselves) {

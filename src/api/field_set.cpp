@@ -274,6 +274,16 @@ bool FieldSet::operator==(const FieldSet& other) const {
   });
 }
 
+bool FieldSet::covers(const FieldSet& other) const {
+  auto i = nodes_.begin();
+  for (const Node& node : other.nodes_) {
+    int c = -1;
+    while (i != nodes_.end() && (c = i->element.compare(node.element)) < 0) ++i;
+    if (c != 0 || i == nodes_.end() || (node.member && !i->member) || !i->children.covers(node.children)) return false;
+  }
+  return true;
+}
+
 void FieldSet::add(const FieldSet& other) {
   if (nodes_.empty()) {
     nodes_ = other.nodes_;

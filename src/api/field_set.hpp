@@ -79,6 +79,8 @@ class FieldSet {
   bool has(std::span<const PathElement> path) const;
   void insert(std::span<const PathElement> path);
   bool operator==(const FieldSet& other) const;
+  // Whether every member of the other is one of this.
+  bool covers(const FieldSet& other) const;
 
   // Members of either.
   void add(const FieldSet& other);

@@ -43,12 +43,15 @@ Result<ManagedEntry> read_entry(const Value& from, size_t place) {
   return entry;
 }
 
-// Reads what was left for later. What cannot be read is nothing.
+}  // namespace
+
 void read_now(ManagedEntry& entry) {
   if (entry.written.is_null()) return;
   if (auto fields = FieldSet::from_value(entry.written)) entry.fields = std::move(*fields);
   entry.written = Value();
 }
+
+namespace {
 
 // A number for what the API orders by: seconds since 1970, 0 without a time.
 int64_t seconds_of(const ManagedEntry& entry) {
@@ -125,6 +128,20 @@ Result<ManagedFields> read_managed_fields(const Value& list) {
     } else {
       *same = std::move(entry);
     }
+  }
+  return entries;
+}
+
+Result<ManagedFields> read_stored_fields(Value list) {
+  ManagedFields entries;
+  auto* array = list.if_array();
+  if (!array) return entries;
+  entries.reserve(array->size());
+  for (auto& from : *array) {
+    TRY(auto entry, read_entry(from, entries.size()));
+    if (auto* object = from.if_object())
+      if (auto* fields = object->find("fieldsV1")) entry.written = std::move(*fields);
+    entries.push_back(std::move(entry));
   }
   return entries;
 }
@@ -239,20 +256,10 @@ FieldChanges* VersionedChanges::in(std::string_view api_version) {
 
 namespace {
 
-// A list that this server wrote, its sets left as they are.
+// A list that this server wrote; one that cannot be read is none.
 ManagedFields read_stored(Value list) {
-  ManagedFields entries;
-  auto* array = list.if_array();
-  if (!array) return entries;
-  entries.reserve(array->size());
-  for (auto& from : *array) {
-    auto entry = read_entry(from, entries.size());
-    if (!entry) return {};
-    if (auto* object = from.if_object())
-      if (auto* fields = object->find("fieldsV1")) entry->written = std::move(*fields);
-    entries.push_back(std::move(*entry));
-  }
-  return entries;
+  auto entries = read_stored_fields(std::move(list));
+  return entries ? std::move(*entries) : ManagedFields();
 }
 
 // The list as it stands in `object`, taken out of it.

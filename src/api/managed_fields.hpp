@@ -41,6 +41,10 @@ using ManagedFields = std::vector<ManagedEntry>;
 // `list` is metadata.managedFields or null. invalid when an entry has no meaning: another operation or
 // fieldsType, a set that is none.
 base::Result<ManagedFields> read_managed_fields(const base::Value& list);
+// The same of a list that is stored, whose sets are taken as they are written and not read yet.
+base::Result<ManagedFields> read_stored_fields(base::Value list);
+// Reads what was left for later. What cannot be read is nothing.
+void read_now(ManagedEntry& entry);
 // In the order of the API: Apply before Update, by time, by name. Null for no entries.
 base::Value write_managed_fields(ManagedFields entries);
 // Whether a client asks for a new beginning: [] or [{}].

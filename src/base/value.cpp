@@ -25,44 +25,60 @@ std::string_view integer_text(std::string_view text) {
   return digits == "0" ? digits : text;
 }
 
+// Levels that copying and comparing take by recursion, which is fastest; what is deeper waits in a list. A document may be
+// 10,000 levels deep, and a thread's stack small.
+constexpr int kPlainLevels = 64;
+
 using Pairs = std::vector<std::pair<const Value*, const Value*>>;
 
-// Adds the values that equal keys have in both; false when the keys differ.
-bool pair_members(const Object& a, const Object& b, Pairs& pairs) {
+bool equal_values(const Value& a, const Value& b, int levels, Pairs& deeper);
+
+// Members by name; the same order on both sides is the usual case.
+bool equal_members(const Object& a, const Object& b, int levels, Pairs& deeper) {
   if (a.size() != b.size()) return false;
-  if (std::equal(a.begin(), a.end(), b.begin(), [](const Member& x, const Member& y) { return x.key == y.key; })) {
-    for (size_t i = 0; i < a.size(); ++i) pairs.emplace_back(&(a.begin() + i)->value, &(b.begin() + i)->value);
-    return true;
+  auto theirs = b.begin();
+  auto mine = a.begin();
+  for (; mine != a.end() && mine->key == theirs->key; ++mine, ++theirs)
+    if (!equal_values(mine->value, theirs->value, levels, deeper)) return false;
+  if (mine == a.end()) return true;
+  std::vector<const Member*> left, right;
+  for (; mine != a.end(); ++mine, ++theirs) {
+    left.push_back(&*mine);
+    right.push_back(&*theirs);
   }
-  std::vector<const Member*> mine, theirs;
-  for (const Member& m : a) mine.push_back(&m);
-  for (const Member& m : b) theirs.push_back(&m);
   auto less = [](const Member* x, const Member* y) { return x->key < y->key; };
-  std::sort(mine.begin(), mine.end(), less);
-  std::sort(theirs.begin(), theirs.end(), less);
-  for (size_t i = 0; i < mine.size(); ++i) {
-    if (mine[i]->key != theirs[i]->key) return false;
-    pairs.emplace_back(&mine[i]->value, &theirs[i]->value);
-  }
+  std::sort(left.begin(), left.end(), less);
+  std::sort(right.begin(), right.end(), less);
+  for (size_t i = 0; i < left.size(); ++i)
+    if (left[i]->key != right[i]->key || !equal_values(left[i]->value, right[i]->value, levels, deeper)) return false;
   return true;
 }
 
-bool equal_pairs(Pairs work) {
+// What lies below the last level is left in `deeper`.
+bool equal_values(const Value& a, const Value& b, int levels, Pairs& deeper) {
+  if (const auto* text = a.if_string()) return b.is_string() && *text == *b.if_string();
+  if (const auto* number = a.if_number()) return b.is_number() && *number == *b.if_number();
+  if (const auto* truth = a.if_bool()) return b.is_bool() && *truth == *b.if_bool();
+  if (a.is_null()) return b.is_null();
+  const Array *items = a.if_array(), *others = b.if_array();
+  const Object *object = a.if_object(), *other = b.if_object();
+  if (!items != !others || !object != !other) return false;
+  if (levels == 0) {
+    deeper.emplace_back(&a, &b);
+    return true;
+  }
+  if (object) return equal_members(*object, *other, levels - 1, deeper);
+  if (items->size() != others->size()) return false;
+  for (size_t i = 0; i < items->size(); ++i)
+    if (!equal_values((*items)[i], (*others)[i], levels - 1, deeper)) return false;
+  return true;
+}
+
+bool equal_rest(Pairs& work) {
   while (!work.empty()) {
     auto [a, b] = work.back();
     work.pop_back();
-    if (a->kind_name() != b->kind_name()) return false;
-    if (const Array* items = a->if_array()) {
-      const Array& others = *b->if_array();
-      if (items->size() != others.size()) return false;
-      for (size_t i = 0; i < items->size(); ++i) work.emplace_back(&(*items)[i], &others[i]);
-    } else if (const Object* object = a->if_object()) {
-      if (!pair_members(*object, *b->if_object(), work)) return false;
-    } else if (const Value::Number* number = a->if_number()) {
-      if (!(*number == *b->if_number())) return false;
-    } else if (a->as_string() != b->as_string() || a->as_bool() != b->as_bool()) {
-      return false;
-    }
+    if (!equal_values(*a, *b, kPlainLevels, work)) return false;
   }
   return true;
 }
@@ -132,8 +148,8 @@ std::vector<Member>::const_iterator Object::begin() const { return members_.begi
 std::vector<Member>::const_iterator Object::end() const { return members_.end(); }
 
 bool Object::operator==(const Object& other) const {
-  Pairs work;
-  return pair_members(*this, other, work) && equal_pairs(std::move(work));
+  Pairs deeper;
+  return equal_members(*this, other, kPlainLevels, deeper) && equal_rest(deeper);
 }
 
 bool Value::Number::operator==(const Number& other) const {
@@ -149,6 +165,24 @@ bool Value::is_parent() const {
 }
 
 Value::Value(const Value& other) {
+  if (const auto* text = other.if_string()) {
+    v_.emplace<std::string>(*text);
+    return;
+  }
+  // By plain recursion, through the copies of Array and Object, as far as that may go.
+  thread_local int depth = 0;
+  struct Level {
+    Level() { ++depth; }
+    ~Level() { --depth; }
+  };
+  if (depth < kPlainLevels) {
+    Level level;
+    if (const auto* object = other.if_object()) v_.emplace<Object>(*object);
+    else if (const auto* array = other.if_array()) v_.emplace<Array>(*array);
+    else if (const auto* number = other.if_number()) v_.emplace<Number>(*number);
+    else if (const auto* truth = other.if_bool()) v_.emplace<bool>(*truth);
+    return;
+  }
   if (!other.is_parent()) {
     v_ = other.v_;
     return;
@@ -185,7 +219,7 @@ Value& Value::operator=(const Value& other) {
 void Value::clear() noexcept {
   thread_local int depth = 0;
   if (!is_parent()) return;
-  if (depth < 64) {
+  if (depth < kPlainLevels) {
     ++depth;
     v_.emplace<std::monostate>();
     --depth;
@@ -209,7 +243,10 @@ void Value::clear() noexcept {
   }
 }
 
-bool Value::operator==(const Value& other) const { return equal_pairs({{this, &other}}); }
+bool Value::operator==(const Value& other) const {
+  Pairs deeper;
+  return equal_values(*this, other, kPlainLevels, deeper) && equal_rest(deeper);
+}
 
 Value::Value(int64_t n) : v_(Number{std::to_string(n)}) {}
 Value::Value(uint64_t n) : v_(Number{std::to_string(n)}) {}

@@ -4,6 +4,7 @@
 #include "api/apply.hpp"
 #include "api/meta.hpp"
 #include "api/status.hpp"
+#include "api/validate.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/yaml.hpp"
@@ -103,22 +104,37 @@ base::Result<base::Value> config_of_scale(const api::Kind& kind, const base::Val
 base::Result<Answer> apply(Writing& writing, const Route& route, const Applying& applying) {
   const auto& kind = *writing.resource.kind;
   const bool scale = route.subresource == "scale";
-  base::Value config = applying.config;
+  base::Value of_scale;
   if (scale) {
-    TRY(config, config_of_scale(kind, config));
+    TRY(of_scale, config_of_scale(kind, applying.config));
   }
+  const auto& config = scale ? of_scale : applying.config;
   auto catalog = writing.core.catalog();
   auto entry = writing.context.txn.get(writing.resource.key(route.namespace_, route.name));
   if (!entry && !route.subresource.empty())
     return std::unexpected(api::not_found(writing.resource.qualified, route.name));
-  base::Value old, served;
+  base::Value old, converted;
   if (entry) {
     TRY(old, parse_stored(*entry));
-    TRY(served, to_served(writing.resource, old));
+    if (writing.resource.converts()) {
+      TRY(converted, to_served(writing.resource, old));
+    }
   }
+  const auto& served = writing.resource.converts() ? converted : old;
   api::FieldWriter writer{writing.manager, route.subresource, writing.context.now};
   auto rules = field_rules(catalog, writing.resource, route.subresource);
   TRY(auto applied, api::apply_config(rules, writer, served, config, applying.force));
+  // Name, uid and version are among what is as it was.
+  if (applied.unchanged && entry && !scale && !writing.resource.converts()) {
+    if (route.subresource.empty())
+      for (auto& warning : api::warnings_for(kind, old)) writing.context.warnings.push_back(std::move(warning));
+    return Answer{200, entry->value};
+  }
+  if (applied.unchanged) {
+    applied.managed_fields = served["metadata"]["managedFields"];
+    applied.object = served;
+    api::set_managed_fields(applied.object, {});
+  }
   TRY(auto fresh, read_object(writing.core, kind, {std::move(applied.object), {}},
                               api::FieldValidation::ignore, writing.context.warnings));
   CHECK_OK(match_name(route, kind, fresh));
