@@ -2,6 +2,7 @@
 // by const reference; its parts say themselves from which threads.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@ namespace server {
 class Watches;
 class Documents;
 class Definitions;
+class Workers;
 
 struct Core {
   Core(Config config, const api::Registry& registry, store::Store& store, const sys::Clock& clock,
@@ -45,6 +47,8 @@ struct Core {
   Strategies strategies;
   Allocators allocators;                                // writer thread
   std::unique_ptr<Documents> documents;
+  std::unique_ptr<Workers> workers;
+  std::atomic<int64_t> writes{0};  // that have come and are not over yet
   std::unique_ptr<Watches> watches;
   std::unique_ptr<Definitions> definitions;
 

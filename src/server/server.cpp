@@ -16,6 +16,7 @@
 #include "server/discovery.hpp"
 #include "server/inflight_traits.hpp"
 #include "server/watch.hpp"
+#include "server/workers.hpp"
 
 namespace server {
 
@@ -360,6 +361,7 @@ Server::~Server() {
   core_->definitions.reset();
   core_->watches.reset();
   // Writes on their way still refer to the core: the last of them must be answered first.
+  core_->workers->close();
   auto promise = std::make_shared<std::promise<void>>();
   auto future = promise->get_future();
   core_->store.submit([](store::Txn&) -> base::Result<void> { return {}; },
@@ -374,6 +376,7 @@ Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& 
     : config(std::move(c)), builtin(r), store(s), clock(k), nodes(std::move(n)), allocators(std::move(a)) {
   set_catalog(std::make_shared<const Catalog>(builtin, strategies));
   documents = std::make_unique<Documents>(*this);
+  workers = std::make_unique<Workers>();
 }
 
 Core::~Core() = default;

@@ -108,7 +108,7 @@ void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resou
   auto object = std::make_shared<base::Value>(std::move(prepared->second));
   submit_write(core, exchange, resource, prepared->first.dry_run,
                [object, space = exchange->route.namespace_](Writing& writing) -> base::Result<Answer> {
-                 TRY(auto stored, to_stored(writing.resource, std::move(*object)));
+                 TRY(auto stored, to_stored(writing.resource, take(writing, *object)));
                  return create_object(writing, space, std::move(stored));
                });
 }
@@ -125,20 +125,20 @@ void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resou
     return std::pair(std::move(options), std::move(object));
   }();
   if (!prepared) return exchange->fail(prepared.error());
-  auto fresh = std::make_shared<base::Value>(std::move(prepared->second));
+  auto given = std::make_shared<base::Value>(std::move(prepared->second));
   submit_write(core, exchange, resource, prepared->first.dry_run,
-               [fresh, route = exchange->route](Writing& writing) -> base::Result<Answer> {
-                 TRY(*fresh, to_stored(writing.resource, std::move(*fresh)));
+               [given, route = exchange->route](Writing& writing) -> base::Result<Answer> {
+                 TRY(auto fresh, to_stored(writing.resource, take(writing, *given)));
                  std::string key = writing.resource.key(route.namespace_, route.name);
                  if (route.subresource.empty() && writing.resource.strategy->allows_create_on_update() &&
-                     !writing.context.txn.get(key) && api::resource_version_of(*fresh).empty() &&
-                     api::uid_of(*fresh).empty()) {
-                   return create_object(writing, route.namespace_, std::move(*fresh));
+                     !writing.context.txn.get(key) && api::resource_version_of(fresh).empty() &&
+                     api::uid_of(fresh).empty()) {
+                   return create_object(writing, route.namespace_, std::move(fresh));
                  }
                  TRY(auto entry, current_of(writing, key, route.name));
                  TRY(auto old, parse_stored(*entry));
-                 CHECK_OK(check_preconditions(writing, *entry, old, *fresh));
-                 return replace_object(writing, entry, old, std::move(*fresh), route.subresource);
+                 CHECK_OK(check_preconditions(writing, *entry, old, fresh));
+                 return replace_object(writing, entry, old, std::move(fresh), route.subresource);
                });
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <memory>
+
 #include "api/meta.hpp"
 #include "api/status.hpp"
 #include "api/validate.hpp"
@@ -9,8 +12,10 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
+#include "server/ahead.hpp"
 #include "server/ownership.hpp"
 #include "server/versions.hpp"
+#include "server/workers.hpp"
 
 namespace server {
 
@@ -22,8 +27,19 @@ constexpr int kNameTries = 8;
 // must not make, bit by bit, an object that nobody can read any more.
 constexpr size_t kMaxObjectBytes = 8u << 20;
 constexpr std::string_view kOwnManager = "kube-apiserver";  // of what this server writes by itself
+// Writes are decided before their turn from so many bytes on, body and stored object together: when others wait for the
+// writer, and in any case. Below, the way to another thread costs more than it saves.
+constexpr size_t kAheadBytes = 1u << 10;
+constexpr size_t kAheadAlways = 32u << 10;
+
+// Writes that have come and are not over yet.
+struct Uncount {
+  void operator()(std::atomic<int64_t>* count) const { --*count; }
+};
+using Counted = std::unique_ptr<std::atomic<int64_t>, Uncount>;
 
 struct Pending {
+  Counted counted;
   ExchangePtr exchange;  // null for a quiet write
   const Resource* resource;
   bool dry_run;
@@ -31,8 +47,18 @@ struct Pending {
   store::Done done;  // of a quiet write
   Answer answer;
   std::vector<std::string> warnings;
-  bool touched = false;  // the allocators
+  bool touched = false;     // the allocators
+  bool in_turn = true;      // decided on the writer thread, for good
+  store::EntryPtr stored;   // what was put, when that is the answer
+  size_t size = 0;          // of all that it is about
 };
+
+// Kinds whose strategies allocate; only the writer may.
+bool allocates(const Resource& resource) {
+  const auto& kind = *resource.stored;
+  if (kind.group.empty()) return kind.plural == "services";
+  return kind.group == "networking.k8s.io" && (kind.plural == "servicecidrs" || kind.plural == "ipaddresses");
+}
 
 base::Error internal(std::string_view what) {
   return {base::Reason::internal_error, fmt::format("Internal error occurred: {}", what), nullptr};
@@ -46,7 +72,8 @@ base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
       {txn, *pending.resource->stored, core.clock.now(), pending.dry_run, allocations, pending.warnings, core.builtin,
        pending.exchange ? &pending.exchange->user : nullptr},
       pending.exchange ? field_manager_of(pending.exchange->request) : std::string(kOwnManager),
-      std::nullopt};
+      std::nullopt,
+      pending.in_turn};
   base::Result<Answer> result = std::unexpected(internal("the request was not decided"));
   try {
     result = pending.decide(writing);
@@ -64,20 +91,10 @@ base::Result<void> decide_on(Core& core, Pending& pending, store::Txn& txn) {
   return {};
 }
 
-void answer(Core& core, Pending& pending, base::Result<store::Revision> revision) {
-  // Refused by the disk after the allocators had followed: they start again from what is stored.
-  if (!revision && pending.touched) core.allocators.mark_stale();
-  if (!pending.exchange) {
-    if (pending.done) pending.done(std::move(revision));
-    return;
-  }
+void send_answer(Core& core, Pending& pending) {
   auto& exchange = *pending.exchange;
-  if (!revision) {
-    exchange.fail(revision.error());
-    return;
-  }
   exchange.warn(pending.warnings);
-  auto bytes = net::make_chunk(std::move(pending.answer.json));
+  auto bytes = pending.stored ? value_chunk(pending.stored) : net::make_chunk(std::move(pending.answer.json));
   if (pending.answer.document) {
     exchange.send_document(pending.answer.status, std::move(bytes));
     return;
@@ -90,16 +107,78 @@ void answer(Core& core, Pending& pending, base::Result<store::Revision> revision
                 render_object(*pending.resource->kind, style, std::move(*served)));
 }
 
-void submit_pending(Core& core, std::shared_ptr<Pending> pending) {
+// Encoded in a moment.
+bool is_light(const Pending& pending) {
+  const auto& exchange = *pending.exchange;
+  return pending.size < kAheadAlways && exchange.format.verbatim() && !pending.resource->converts();
+}
+
+void answer(Core& core, const std::shared_ptr<Pending>& pending, base::Result<store::Revision> revision) {
+  auto guarded = [&core, pending] {
+    try {
+      send_answer(core, *pending);
+    } catch (const std::exception& e) {
+      base::log_error("server", "answering a write failed: {}", e.what());
+      pending->exchange->fail(internal(e.what()));
+    }
+  };
+  pending->counted.reset();
+  // Refused by the disk after the allocators had followed: they start again from what is stored.
+  if (!revision && pending->touched) core.allocators.mark_stale();
+  if (!pending->exchange) {
+    if (pending->done) pending->done(std::move(revision));
+    return;
+  }
+  if (!revision) return pending->exchange->fail(revision.error());
+  if (is_light(*pending)) return guarded();
+  core.workers->post(guarded);
+}
+
+void submit_pending(Core& core, const std::shared_ptr<Pending>& pending) {
   core.store.submit([&core, pending](store::Txn& txn) { return decide_on(core, *pending, txn); },
                     [&core, pending](base::Result<store::Revision> revision) {
-                      try {
-                        answer(core, *pending, std::move(revision));
-                      } catch (const std::exception& e) {
-                        base::log_error("server", "answering a write failed: {}", e.what());
-                        if (pending->exchange) pending->exchange->fail(internal(e.what()));
-                      }
+                      answer(core, pending, std::move(revision));
                     });
+}
+
+// What a decision left behind, before it is taken again.
+void begin_again(Pending& pending) {
+  pending.in_turn = true;
+  pending.answer = {};
+  pending.warnings.clear();
+}
+
+void submit_ahead(Core& core, const std::shared_ptr<Pending>& pending) {
+  pending->in_turn = false;
+  auto ahead = std::make_shared<AheadTxn>(core.store);
+  auto decided = decide_on(core, *pending, *ahead);
+  if (ahead->gave_up()) {
+    begin_again(*pending);
+    return submit_pending(core, pending);
+  }
+  // What was read is what everybody can read: a refusal, and that nothing is to be done, need no turn.
+  if (!decided) return answer(core, pending, std::unexpected(std::move(decided).error()));
+  if (!ahead->wrote()) return answer(core, pending, core.store.revision());
+  core.store.submit(
+      [&core, pending, ahead](store::Txn& txn) -> base::Result<void> {
+        if (!ahead->stands(txn)) {
+          begin_again(*pending);
+          return decide_on(core, *pending, txn);
+        }
+        pending->stored = ahead->replay(txn, pending->answer.json);
+        if (!pending->stored) AheadTxn::fill_in(pending->answer.json, txn.revision());
+        return {};
+      },
+      [&core, pending](base::Result<store::Revision> revision) { answer(core, pending, std::move(revision)); });
+}
+
+// The bytes that a write has to work on: a guess.
+size_t size_of(const Core& core, const Exchange& exchange, const Resource& resource) {
+  const auto& route = exchange.route;
+  size_t size = exchange.request.body.size();
+  if (route.name.empty()) return size;
+  auto entry = core.store.get(resource.key(route.namespace_, route.name));
+  return size + (entry ? entry->value.size() : 0);
 }
 
 // As the admission plugin NamespaceLifecycle.
@@ -163,7 +242,12 @@ void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bo
   pending->resource = &resource;
   pending->dry_run = dry_run;
   pending->decide = std::move(decide);
-  submit_pending(core, std::move(pending));
+  pending->size = size_of(core, *pending->exchange, resource);
+  bool others = core.writes++ > 0;
+  pending->counted = Counted(&core.writes);
+  bool ahead = pending->size >= (others ? kAheadBytes : kAheadAlways) && !allocates(resource);
+  if (!ahead) return submit_pending(core, pending);
+  core.workers->post([&core, pending] { submit_ahead(core, pending); });
 }
 
 void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done) {
@@ -172,7 +256,7 @@ void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide dec
   pending->dry_run = dry_run;
   pending->decide = std::move(decide);
   pending->done = std::move(done);
-  submit_pending(core, std::move(pending));
+  submit_pending(core, pending);
 }
 
 base::Result<base::Value> parse_stored(const store::Entry& entry) {

@@ -1,8 +1,9 @@
-// One write from decision to answer: decided on the store's writer thread against the current state, answered
-// there after the commit. What it allocated is undone when it is refused, tried only (dryRun), or not
-// committed.
+// One write from decision to answer: decided against the current state, answered after the commit. Small ones are decided
+// on the store's writer thread, larger ones before their turn (server/ahead.hpp) and once more on the writer thread when
+// something came in between. What it allocated is undone when it is refused, tried only (dryRun), or not committed.
 //
-// Threading: submit_write from any thread; everything that takes a Writing runs on the writer thread.
+// Threading: submit_write from any thread; everything that takes a Writing runs on the writer thread or on one of the
+// workers, one after the other.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@ struct Writing {
   WriteContext context;
   std::string manager;                        // whose fields the changes become
   std::optional<base::Value> applied_fields;  // managedFields that are settled already: server-side apply
+  bool in_turn = true;                        // else the decision may have to be taken again
 };
 
 // What is sent when the write is durable.
@@ -31,7 +33,9 @@ struct Answer {
   bool document = false;  // anything else: a Status, a Scale
 };
 
+// May be called twice: what it takes from the request, it takes with take().
 using Decide = std::function<base::Result<Answer>(Writing&)>;
+inline base::Value take(const Writing& writing, base::Value& from) { return writing.in_turn ? std::move(from) : from; }
 
 void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bool dry_run, Decide decide);
 // The same without a request: `done` gets the error, if any. For bootstrap and housekeeping.
