@@ -17,7 +17,8 @@ struct Config {
   std::string mode = "auto";       // auto: bpf where it can be had, and nftables; bpf: that or an error; nftables: alone
   std::vector<std::string> node_addresses = {};       // the node's own; the first of each family answers pings
   std::vector<std::string> node_port_addresses = {};  // networks in which node ports are served; none: everywhere
-  std::string cluster = "default";  // names what is pinned in the kernel
+  std::string bpf_pins = {};  // folder where programs and maps are pinned, made and mounted; "": they end with us
+  std::vector<std::string> pod_namespaces = {};  // folders with the pods' network namespaces; "/run/netns/cni-*" too
   std::string healthz_address = "0.0.0.0:10256";  // "": none
 };
 

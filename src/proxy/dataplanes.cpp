@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/log.hpp"
 #include "base/strings.hpp"
+#include "proxy/bpf/dataplane.hpp"
 #include "proxy/nft/dataplane.hpp"
 
 namespace proxy {
@@ -28,6 +30,19 @@ base::Result<std::vector<Network>> read_networks(std::string_view text, std::str
     out.push_back(*network);
   }
   return out;
+}
+
+base::Result<std::unique_ptr<Dataplane>> make_bpf(const Config& config, const std::vector<Network>& services,
+                                                  const sys::Clock& clock) {
+  bpf::Place place;
+  place.kernel.pins = config.bpf_pins;
+  place.services = services;
+  for (const auto& text : config.pod_namespaces) {
+    auto slash = text.rfind('/');
+    if (!text.ends_with('*') || slash == std::string::npos) place.pods.push_back({text});
+    else place.pods.push_back({text.substr(0, slash), text.substr(slash + 1, text.size() - slash - 2)});
+  }
+  return bpf::make_dataplane(place, clock);
 }
 
 std::string joined(const std::vector<std::string>& parts) {
@@ -63,12 +78,18 @@ base::Result<nft::Layout> layout_of(const Config& config) {
   return layout;
 }
 
-base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config) {
+base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config, const sys::Clock& clock) {
   std::vector<std::unique_ptr<Dataplane>> out;
   if (config.mode != "auto" && config.mode != "bpf" && config.mode != "nftables")
     return base::fail(base::Reason::invalid,
                       fmt::format("the proxy mode '{}' is unknown: it is auto, bpf or nftables", config.mode));
   TRY(auto layout, layout_of(config));
+  if (config.mode != "nftables") {
+    auto sockets = make_bpf(config, layout.networks.services, clock);
+    if (sockets) out.push_back(std::move(*sockets));
+    else if (config.mode == "bpf") return std::unexpected(std::move(sockets).error().wrap("proxy mode bpf"));
+    else base::log_warning("proxy", "no eBPF at the sockets, nftables does it alone: {}", sockets.error().message);
+  }
   TRY(auto rules, nft::make_dataplane(std::move(layout)));
   out.push_back(std::move(rules));
   return out;

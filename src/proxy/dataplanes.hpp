@@ -9,6 +9,7 @@
 #include "proxy/dataplane.hpp"
 #include "proxy/nft/layout.hpp"
 #include "proxy/simulate.hpp"
+#include "sys/clock.hpp"
 
 namespace proxy {
 
@@ -17,7 +18,7 @@ base::Result<nft::Layout> layout_of(const Config& config);
 
 // By config.mode: eBPF at the sockets first, then nftables, which always holds the whole table: packets of others come
 // by there.
-base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config);
+base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config, const sys::Clock& clock);
 
 // The addresses of this network namespace on which node ports are served.
 base::Result<std::set<Address>> node_addresses(const std::vector<Network>& node_ports_in);

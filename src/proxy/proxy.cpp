@@ -8,6 +8,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "client/informer.hpp"
+#include "proxy/bpf/kernel.hpp"
 #include "proxy/dataplanes.hpp"
 #include "proxy/nft/apply.hpp"
 #include "proxy/nft/render.hpp"
@@ -190,14 +191,15 @@ class TableProxy final : public Proxy {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Proxy>> Proxy::make(Config config, client::Client client, const sys::Clock&) {
+base::Result<std::unique_ptr<Proxy>> Proxy::make(Config config, client::Client client, const sys::Clock& clock) {
   TRY(auto layout, layout_of(config));
-  TRY(auto dataplanes, make_dataplanes(config));
+  TRY(auto dataplanes, make_dataplanes(config, clock));
   return std::make_unique<TableProxy>(std::move(config), std::move(client), std::move(dataplanes),
                                       std::move(layout.node_ports_in));
 }
 
 base::Result<void> remove_rules(const Config& config) {
+  if (!config.bpf_pins.empty()) CHECK_OK(bpf::remove_pins(config.bpf_pins));
   TRY(auto runner, nft::Runner::find());
   TRY(auto layout, layout_of(config));
   return runner.apply(nft::render_removal(layout));

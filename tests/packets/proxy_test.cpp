@@ -107,7 +107,7 @@ class ProxyRun : public testing::Test {
         [this](net::Request request, std::shared_ptr<net::Responder> r) { api_.handle(request, r); }, "proxy", {});
     // Threads and children made in there stay in there.
     auto started = sys::inside_netns(world_->node_namespace(), [&]() -> base::Result<void> {
-      TRY(proxy_, proxy::Proxy::make({.node_name = "here"}, client::Client(transport), clock_));
+      TRY(proxy_, proxy::Proxy::make({.node_name = "here", .mode = "nftables"}, client::Client(transport), clock_));
       proxy_->start();
       return {};
     });
