@@ -31,6 +31,7 @@ ClusterPaths::ClusterPaths(const std::string& cluster)
       log_file(state_dir + "/sampan.log"),
       pid_file(run_dir + "/sampan.pid"),
       lock_file(std::string(kRunRoot) + "/" + cluster + ".lock"),
+      bpf_pins(run_dir + "/bpf"),
       kubeconfig(state_dir + "/kubeconfig") {}
 
 base::Result<void> check_cluster_name(const std::string& name) {

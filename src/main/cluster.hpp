@@ -26,6 +26,7 @@ struct ClusterPaths {
   std::string log_file;       // state_dir/sampan.log
   std::string pid_file;       // run_dir/sampan.pid, locked by the running server
   std::string lock_file;      // run_dir/../NAME.lock, held by up and down
+  std::string bpf_pins;       // run_dir/bpf, mounted while the cluster is there
   std::string kubeconfig;     // state_dir/kubeconfig: the one that `sampan kubeconfig` prints
 };
 

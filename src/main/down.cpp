@@ -10,6 +10,7 @@
 #include "main/kubeconfig.hpp"
 #include "main/node_network.hpp"
 #include "main/up.hpp"
+#include "proxy/bpf/kernel.hpp"
 #include "sys/fs.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
@@ -44,6 +45,7 @@ std::vector<std::string> remove_everything(const ClusterPaths& paths, bool keep_
   step(node::remove_all_pods(node_config(paths)));
   // The nftables table lives in the node's namespace and goes with it.
   step(remove_node_network(paths));
+  step(proxy::bpf::remove_pins(paths.bpf_pins));
   for (const std::string& root : {paths.run_dir, paths.state_dir}) {
     auto mounts = sys::mounts_below(root);
     if (!mounts) continue;
