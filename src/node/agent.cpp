@@ -2,9 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "node/heartbeat.hpp"
 #include "node/node_status.hpp"
 #include "node/pod_sync.hpp"
@@ -41,9 +43,9 @@ class LocalAgent final : public Agent {
         events_(client_, clock, "kubelet", config_.name),
         heartbeat_(config_, client_, clock, *runtime_, images_, facts_),
         streams_(records_, *runtime_, clock, config_.run_dir),
+        probes_(*runtime_, clock, events_, config_.run_dir, [this](const std::string& key) { queue_.add(key); }),
         sync_({.config = config_,
                .client = client_,
-        probes_(*runtime_, clock, events_, config_.run_dir, [this](const std::string& key) { queue_.add(key); }),
                .clock = clock_,
                .runtime = *runtime_,
                .images = images_,
@@ -53,9 +55,9 @@ class LocalAgent final : public Agent {
                .pods = pods_,
                .services = services_,
                .queue = queue_,
+               .probes = probes_,
                .facts = facts_,
                .allocatable = node_capacity(config_, facts_, read_pressure(config_.state_dir))}) {}
-               .probes = probes_,
   ~LocalAgent() override { stop(); }
 
   base::Result<void> prepare() {
@@ -89,9 +91,9 @@ class LocalAgent final : public Agent {
     if (auto watching = watcher_.start([this] { look_at_all(); }); !watching) {
       base::log_error("node", "{}", watching.error().message);
     }
+    if (auto probing = probes_.start(); !probing) base::log_error("node", "{}", probing.error().message);
     pods_.start();
     for (int i = 0; i < config_.sync_workers; ++i) {
-    if (auto probing = probes_.start(); !probing) base::log_error("node", "{}", probing.error().message);
       workers_.emplace_back([this] { run_worker(); });
     }
     started_ = true;
@@ -105,9 +107,9 @@ class LocalAgent final : public Agent {
     services_.stop();
     for (auto& worker : workers_) worker.join();
     workers_.clear();
+    probes_.stop();
     watcher_.stop();
     heartbeat_.stop();
-    probes_.stop();
   }
 
   net::Handler handler() override {
@@ -151,9 +153,9 @@ class LocalAgent final : public Agent {
   client::EventRecorder events_;
   Heartbeat heartbeat_;
   Streams streams_;
+  Probes probes_;
   PodSync sync_;
   FolderWatcher watcher_;
-  Probes probes_;
   std::vector<std::thread> workers_;
   std::atomic<bool> looked_{false};
   bool started_ = false;
@@ -169,6 +171,16 @@ base::Result<void> prepare_folders(const Config& config) {
   return sys::share_folder(config.run_dir + "/volumes");
 }
 
+// A kernel without IPv6: the node goes on with the other family.
+void keep_possible_families(Config& config) {
+  auto cidrs = base::split(config.pod_cidr, ',');
+  const auto is_v6 = [](const std::string& cidr) { return cidr.find(':') != std::string::npos; };
+  if (has_ipv6() || std::ranges::all_of(cidrs, is_v6)) return;
+  if (std::erase_if(cidrs, is_v6) == 0) return;
+  config.pod_cidr = base::join(cidrs, ",");
+  base::log_warning("node", "IPv6 is switched off here (net.ipv6.conf.all.disable_ipv6): pods get {} only", config.pod_cidr);
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Agent>> Agent::make(Config config, client::Client client,
@@ -177,6 +189,7 @@ base::Result<std::unique_ptr<Agent>> Agent::make(Config config, client::Client c
     return base::fail(base::Reason::forbidden, "the node agent makes namespaces and mounts: run it as root");
   }
   CHECK_OK(prepare_folders(config));
+  keep_possible_families(config);
   if (!sys::in_initial_netns() || config.forward_on_host) {
     if (auto done = enable_forwarding(); !done) {
       base::log_warning("node", "pods will not reach one another: {}", done.error().message);

@@ -23,7 +23,8 @@ struct Config {
   std::string image_dir;  // /var/lib/sampan/NAME/images
   std::string log_dir;    // /var/log/pods, below it NAMESPACE_POD_UID/CONTAINER/N.log
   std::string address;    // the node's IP
-  std::string pod_cidr = "10.244.0.0/24";  // this node's part
+  std::string second_address;  // of the other family, if there is one
+  std::string pod_cidr = "10.244.0.0/24,fd00:10:244::/64";  // this node's part, of one or both families
   std::string service_cidr = "10.96.0.0/16";
   std::string cluster_dns;  // "" as long as there is none
   std::string cluster_domain = "cluster.local";
@@ -32,6 +33,10 @@ struct Config {
   // Pods reach one another only when the node forwards. In a network namespace of its own the agent turns
   // that on by itself; in the host's only when this says so.
   bool forward_on_host = false;
+
+  std::vector<std::string> addresses() const {
+    return second_address.empty() ? std::vector{address} : std::vector{address, second_address};
+  }
 };
 
 class Agent {

@@ -72,7 +72,7 @@ base::Result<void> PodSync::write_pod_files(const api::Pod& pod, const PodRecord
   const std::string dir = c_.records.pod_dir(record.uid) + "/etc";
   CHECK_OK(sys::make_dirs(dir, 0755));
   if (!record.host_network) {
-    CHECK_OK(sys::write_file(dir + "/hosts", hosts_file(pod, record.ip, c_.config.cluster_domain)));
+    CHECK_OK(sys::write_file(dir + "/hosts", hosts_file(pod, record.ips(), c_.config.cluster_domain)));
     CHECK_OK(sys::write_file(dir + "/hostname", pod_hostname(pod) + "\n"));
   }
   const std::string host = sys::read_file("/etc/resolv.conf", 64 << 10).value_or("");
@@ -83,8 +83,8 @@ base::Result<void> PodSync::write_pod_files(const api::Pod& pod, const PodRecord
 EnvironmentSources PodSync::sources_of(const api::Pod& pod, const PodRecord& record) {
   EnvironmentSources sources;
   sources.hostname = pod_hostname(pod);
-  sources.pod_ip = record.host_network ? c_.config.address : record.ip;
-  sources.host_ip = c_.config.address;
+  sources.pod_ips = record.host_network ? c_.config.addresses() : record.ips();
+  sources.host_ips = c_.config.addresses();
   sources.node_name = c_.config.name;
   sources.allocatable = c_.allocatable;
   c_.services.wait_synced();
@@ -220,7 +220,7 @@ base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodR
   sources.image_env = image.config.env;
   TRY(auto env, make_environment(pod, container, sources));
   BundleInputs inputs;
-  TRY(inputs.args, make_arguments(container, image.config.entrypoint, image.config.cmd, env));
+  TRY(inputs.args, make_arguments(container, image.config.entrypoint, image.config.cmd, env.own));
   TRY(inputs.user, user_of(pod, container, image));
   if (container.security_context && container.security_context->seccomp_profile &&
       container.security_context->seccomp_profile->type == "Localhost") {
@@ -229,7 +229,7 @@ base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodR
   TRY(auto volumes, prepare_volumes(pod, places_of(record), sources));
   const std::string dir = container_dir(record, own.id);
   for (const char* part : {"/rootfs", "/upper", "/work"}) CHECK_OK(sys::make_dirs(dir + part, 0755));
-  TRY(auto mounts, plan_mounts(container, volumes, dir, env));
+  TRY(auto mounts, plan_mounts(container, volumes, dir, env.own));
 
   const std::string etc = c_.records.pod_dir(record.uid) + "/etc";
   const auto has_target = [&](const std::string& target) {
@@ -249,7 +249,7 @@ base::Result<PodSync::Prepared> PodSync::prepare(const api::Pod& pod, const PodR
                                          ? "/dev/termination-log"
                                          : container.termination_message_path);
 
-  inputs.env = std::move(env);
+  inputs.env = std::move(env.all);
   inputs.working_dir = container.working_dir.empty() ? image.config.working_dir : container.working_dir;
   if (inputs.working_dir.starts_with("/proc/")) return bad("workingDir lies in /proc: " + inputs.working_dir);
   inputs.hostname = pod_hostname(pod);

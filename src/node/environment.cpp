@@ -11,28 +11,35 @@ namespace {
 // Variables by name, in the order in which they were first set.
 class Variables {
  public:
-  void set(const std::string& name, std::string value) {
-    const auto found = index_.find(name);
-    if (found != index_.end()) {
-      list_[found->second].second = std::move(value);
-      return;
-    }
-    index_[name] = list_.size();
-    list_.emplace_back(name, std::move(value));
-  }
+  void set(const std::string& name, std::string value) { put(name, std::move(value), true); }
+  // Of the image and the runtime: $(NAME) does not see it.
+  void set_hidden(const std::string& name, std::string value) { put(name, std::move(value), false); }
   const std::string* find(std::string_view name) const {
-    const auto found = index_.find(std::string(name));
-    return found == index_.end() ? nullptr : &list_[found->second].second;
+    const auto found = index_.find(name);
+    return found == index_.end() || !list_[found->second].seen ? nullptr : &list_[found->second].value;
   }
-  std::vector<std::string> texts() const {
-    std::vector<std::string> out;
-    for (const auto& [name, value] : list_) out.push_back(name + "=" + value);
+  Environment finish() const {
+    Environment out;
+    for (const auto& one : list_) {
+      out.all.push_back(one.name + "=" + one.value);
+      if (one.seen) out.own.push_back(out.all.back());
+    }
     return out;
   }
 
  private:
+  struct Variable {
+    std::string name;
+    std::string value;
+    bool seen;
+  };
+  void put(const std::string& name, std::string value, bool seen) {
+    const auto [at, is_new] = index_.try_emplace(name, list_.size());
+    if (is_new) list_.push_back({name, std::move(value), seen});
+    else list_[at->second] = {name, std::move(value), seen};
+  }
   std::map<std::string, size_t, std::less<>> index_;
-  std::vector<std::pair<std::string, std::string>> list_;
+  std::vector<Variable> list_;
 };
 
 template <class Find>
@@ -199,8 +206,11 @@ base::Result<std::string> field_value(const api::Pod& pod, std::string_view path
   if (path == "metadata.uid") return pod.metadata.uid;
   if (path == "spec.nodeName") return sources.node_name;
   if (path == "spec.serviceAccountName") return pod.spec.service_account_name;
-  if (path == "status.hostIP" || path == "status.hostIPs") return sources.host_ip;
-  if (path == "status.podIP" || path == "status.podIPs") return sources.pod_ip;
+  const auto first = [](const std::vector<std::string>& ips) { return ips.empty() ? std::string() : ips.front(); };
+  if (path == "status.hostIP") return first(sources.host_ips);
+  if (path == "status.hostIPs") return base::join(sources.host_ips, ",");
+  if (path == "status.podIP") return first(sources.pod_ips);
+  if (path == "status.podIPs") return base::join(sources.pod_ips, ",");
   if (map_key("metadata.labels['", pod.metadata.labels, value)) return value;
   if (map_key("metadata.annotations['", pod.metadata.annotations, value)) return value;
   return base::fail(base::Reason::invalid, "fieldRef " + std::string(path) + " is not supported");
@@ -251,31 +261,31 @@ std::vector<std::pair<std::string, std::string>> service_variables(
   return out;
 }
 
-base::Result<std::vector<std::string>> make_environment(const api::Pod& pod, const api::Container& container,
-                                                        const EnvironmentSources& sources) {
+base::Result<Environment> make_environment(const api::Pod& pod, const api::Container& container,
+                                           const EnvironmentSources& sources) {
   Variables all;
   bool has_path = false;
   for (const auto& text : sources.image_env) {
     const auto equals = text.find('=');
     if (equals == std::string::npos) continue;
-    all.set(text.substr(0, equals), text.substr(equals + 1));
+    all.set_hidden(text.substr(0, equals), text.substr(equals + 1));
     has_path = has_path || text.starts_with("PATH=");
   }
-  if (!has_path) all.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  all.set("HOSTNAME", sources.hostname);
+  if (!has_path) all.set_hidden("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  all.set_hidden("HOSTNAME", sources.hostname);
   for (auto& [name, value] : service_variables(sources.services, pod.metadata.namespace_,
                                                pod.spec.enable_service_links.value_or(true))) {
     all.set(name, std::move(value));
   }
   CHECK_OK(add_env_from(container, sources, all));
   CHECK_OK(add_env(pod, container, sources, all));
-  auto texts = all.texts();
-  for (const auto& text : texts) {
+  Environment environment = all.finish();
+  for (const auto& text : environment.all) {
     if (text.find('\0') != std::string::npos) {
       return base::fail(base::Reason::invalid, "a variable of the environment holds a NUL");
     }
   }
-  return texts;
+  return environment;
 }
 
 std::string expand_references(std::string_view text, const std::vector<std::string>& environment) {

@@ -19,8 +19,8 @@ namespace node {
 struct EnvironmentSources {
   std::vector<std::string> image_env;
   std::string hostname;
-  std::string pod_ip;
-  std::string host_ip;
+  std::vector<std::string> pod_ips;   // at most one per family, the main one first
+  std::vector<std::string> host_ips;
   std::string node_name;
   std::vector<std::shared_ptr<const api::Service>>
       services;                                    // of the pod's namespace, and default/kubernetes
@@ -32,12 +32,18 @@ struct EnvironmentSources {
   std::function<base::Result<std::map<std::string, std::string>>(const std::string& name)> secret;
 };
 
-// "NAME=value" in the order in which `env` prints them. An error is the reason of CreateContainerConfigError.
-base::Result<std::vector<std::string>> make_environment(const api::Pod& pod, const api::Container& container,
-                                                        const EnvironmentSources& sources);
+struct Environment {
+  std::vector<std::string> all;  // "NAME=value" in the order in which `env` prints them
+  // Those that $(NAME) means: the container's own and the Services', but not what the image sets.
+  std::vector<std::string> own;
+};
+// An error is the reason of CreateContainerConfigError.
+base::Result<Environment> make_environment(const api::Pod& pod, const api::Container& container,
+                                           const EnvironmentSources& sources);
 // $(NAME) by the environment, $$ is $; unknown names stay as they are.
 std::string expand_references(std::string_view text, const std::vector<std::string>& environment);
-// The variables of Services, in order.
+// The variables of Services, in order: those of the namespace (when linked) and of default/kubernetes, by the first of
+// their cluster IPs; neither headless Services nor ExternalNames have any.
 std::vector<std::pair<std::string, std::string>> service_variables(
     const std::vector<std::shared_ptr<const api::Service>>& services, std::string_view namespace_,
     bool service_links);

@@ -1,15 +1,17 @@
-// Gives pods addresses out of the node's range, one each, and remembers them in a file. A released address
+// Gives pods addresses out of the node's ranges, one of each family, and remembers them in a file. A released address
 // rests a while, so that connections to the pod that had it are not answered by another. Any thread.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/address.hpp"
 #include "base/guarded.hpp"
 #include "base/result.hpp"
+#include "base/value.hpp"
 #include "sys/clock.hpp"
 
 namespace node {
@@ -18,25 +20,32 @@ class Ipam {
  public:
   static constexpr std::chrono::seconds kRest{60};
 
-  // The file may be missing; a damaged one is set aside.
-  static base::Result<std::unique_ptr<Ipam>> open(const std::string& cidr, const std::string& file,
+  // "10.244.0.0/24" or "10.244.0.0/24,fd00:10:244::/64": the first family is the pods' main one. The file may be missing;
+  // a damaged one is set aside.
+  static base::Result<std::unique_ptr<Ipam>> open(const std::string& cidrs, const std::string& file,
                                                   const sys::Clock& clock);
-  // The address of that owner, the same until it is released. too_many_requests when none is free.
-  base::Result<std::string> allocate(const std::string& owner);
+  // The addresses of that owner, one per range and in their order, the same until they are released. too_many_requests
+  // when none is free.
+  base::Result<std::vector<std::string>> allocate(const std::string& owner);
   void release(const std::string& owner);
 
  private:
-  struct State {
-    std::map<uint32_t, std::string> used;
-    std::map<uint32_t, base::Time> resting;
-    uint32_t next = 0;
+  struct Range {
+    base::Address first;
+    base::Address last;
+    base::Address next;
   };
-  Ipam(uint32_t first, uint32_t last, std::string file, const sys::Clock& clock)
-      : first_(first), last_(last), file_(std::move(file)), clock_(clock) {}
+  struct State {
+    std::vector<Range> ranges;
+    std::map<base::Address, std::string> used;
+    std::map<base::Address, base::Time> resting;
+  };
+  Ipam(std::string file, const sys::Clock& clock) : file_(std::move(file)), clock_(clock) {}
+  static base::Result<Range> make_range(const std::string& cidr);
+  static void load(State& state, const base::Value& value, base::Time now);
+  base::Result<base::Address> take(State& state, Range& range, const std::string& owner) const;
   base::Result<void> save(const State& state) const;
 
-  uint32_t first_;
-  uint32_t last_;
   std::string file_;
   const sys::Clock& clock_;
   base::Guarded<State> state_;

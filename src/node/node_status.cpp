@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/strings.hpp"
+
 namespace node {
 namespace {
 
@@ -47,8 +49,8 @@ api::Node make_node(const Config& config, const NodeInputs& inputs, const api::N
   }
   node.metadata.labels["kubernetes.io/hostname"] = config.name;
   if (node.spec.pod_cidr.empty()) {
-    node.spec.pod_cidr = config.pod_cidr;
-    node.spec.pod_cidrs = {config.pod_cidr};
+    node.spec.pod_cidrs = base::split(config.pod_cidr, ',');
+    node.spec.pod_cidr = node.spec.pod_cidrs.front();
   }
   auto& status = node.status;
   status.capacity = node_capacity(config, inputs.facts, inputs.pressure);
@@ -56,8 +58,9 @@ api::Node make_node(const Config& config, const NodeInputs& inputs, const api::N
   status.allocatable["memory"] =
       std::to_string(std::max<int64_t>(inputs.facts.memory_bytes - kMemoryReserve, 0) / 1024) + "Ki";
   status.allocatable["ephemeral-storage"] = std::to_string(inputs.pressure.disk_total / 10 * 9);
-  status.addresses = {api::NodeAddress{.type = "InternalIP", .address = config.address},
-                      api::NodeAddress{.type = "Hostname", .address = config.name}};
+  status.addresses.clear();
+  for (const auto& ip : config.addresses()) status.addresses.push_back({.type = "InternalIP", .address = ip});
+  status.addresses.push_back({.type = "Hostname", .address = config.name});
   api::NodeSystemInfo system;
   system.machine_id = inputs.facts.machine_id;
   system.system_uuid = inputs.facts.system_uuid;

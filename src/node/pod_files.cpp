@@ -56,7 +56,7 @@ std::string pod_hostname(const api::Pod& pod) {
   return name;
 }
 
-std::string hosts_file(const api::Pod& pod, std::string_view ip, std::string_view cluster_domain) {
+std::string hosts_file(const api::Pod& pod, const std::vector<std::string>& ips, std::string_view cluster_domain) {
   std::string text =
       "# Kubernetes-managed hosts file.\n"
       "127.0.0.1\tlocalhost\n"
@@ -66,12 +66,14 @@ std::string hosts_file(const api::Pod& pod, std::string_view ip, std::string_vie
       "fe00::1\tip6-allnodes\n"
       "fe00::2\tip6-allrouters\n";
   const std::string hostname = pod_hostname(pod);
-  text += std::string(ip) + "\t";
-  if (!pod.spec.subdomain.empty()) {
-    text += hostname + "." + pod.spec.subdomain + "." + pod.metadata.namespace_ + ".svc." +
-            std::string(cluster_domain) + "\t";
+  for (const auto& ip : ips) {
+    text += ip + "\t";
+    if (!pod.spec.subdomain.empty()) {
+      text += hostname + "." + pod.spec.subdomain + "." + pod.metadata.namespace_ + ".svc." +
+              std::string(cluster_domain) + "\t";
+    }
+    text += hostname + "\n";
   }
-  text += hostname + "\n";
   if (!pod.spec.host_aliases.empty()) {
     text += "\n# Entries added by HostAliases.\n";
     for (const auto& alias : pod.spec.host_aliases)

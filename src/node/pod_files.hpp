@@ -12,7 +12,7 @@
 namespace node {
 
 std::string pod_hostname(const api::Pod& pod);
-std::string hosts_file(const api::Pod& pod, std::string_view ip, std::string_view cluster_domain);
+std::string hosts_file(const api::Pod& pod, const std::vector<std::string>& ips, std::string_view cluster_domain);
 // `host_file` is the node's own resolv.conf.
 std::string resolv_file(const api::Pod& pod, std::string_view cluster_dns, std::string_view cluster_domain,
                         std::string_view host_file);

@@ -121,6 +121,7 @@ base::Result<void> PodSync::restart_failed(const api::Pod& pod, PodRecord& recor
 StatusInputs PodSync::status_inputs(const api::Pod& pod, const PodRecord& record) const {
   StatusInputs inputs;
   inputs.node_ip = c_.config.address;
+  inputs.second_node_ip = c_.config.second_address;
   inputs.runtime = c_.runtime.name();
   inputs.now = c_.clock.now();
   for (const auto& [container, init] : probed_containers(pod)) {

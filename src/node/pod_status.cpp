@@ -234,10 +234,16 @@ api::PodStatus make_pod_status(const api::Pod& pod, const PodRecord& record, con
   status.observed_generation = pod.metadata.generation;
   status.host_ip = inputs.node_ip;
   status.host_ips = {api::HostIP{.ip = inputs.node_ip}};
-  const std::string ip = record.host_network ? inputs.node_ip : record.ip;
-  if (record.sandbox_ready && !ip.empty()) {
-    status.pod_ip = ip;
-    status.pod_ips = {api::PodIP{.ip = ip}};
+  if (!inputs.second_node_ip.empty()) status.host_ips.push_back(api::HostIP{.ip = inputs.second_node_ip});
+  std::vector<std::string> ips = record.ips();
+  if (record.host_network) {
+    ips.clear();
+    for (const auto& host : status.host_ips) ips.push_back(host.ip);
+  }
+  if (record.sandbox_ready && !ips.empty()) {
+    status.pod_ip = ips.front();
+    status.pod_ips.clear();
+    for (const auto& ip : ips) status.pod_ips.push_back(api::PodIP{.ip = ip});
   }
   status.start_time = time_text(record.started);
 

@@ -15,6 +15,7 @@ namespace node {
 
 struct StatusInputs {
   std::string node_ip;
+  std::string second_node_ip;
   std::string runtime;  // "crun": the scheme of container ids
   base::Time now{};
   std::map<std::string, bool> probed_ready;    // containers with a readiness probe

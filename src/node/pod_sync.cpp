@@ -184,10 +184,12 @@ base::Result<void> PodSync::ensure_sandbox(const api::Pod& pod, PodRecord& recor
   }
   if (record.sandbox_ready && (record.host_network || sys::exists(record.netns))) return {};
   if (!record.host_network) {
-    TRY(record.ip, c_.ipam.allocate(record.uid));
+    TRY(auto ips, c_.ipam.allocate(record.uid));
+    record.ip = ips.at(0);
+    record.second_ip = ips.size() > 1 ? ips[1] : "";
     CHECK_OK(c_.records.put(record));
     CHECK_OK(make_sandbox_network(
-        {.netns = record.netns, .veth = record.veth, .ip = record.ip, .node_ip = c_.config.address}));
+        {.netns = record.netns, .veth = record.veth, .ips = std::move(ips), .node_ips = c_.config.addresses()}));
   }
   CHECK_OK(write_pod_files(pod, record));
   record.sandbox_ready = true;

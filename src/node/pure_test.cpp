@@ -40,18 +40,46 @@ TEST_F(TempDir, AddressesAreKeptAndRestBeforeTheyAreGivenAgain) {
   {
     auto ipam = Ipam::open("10.1.0.0/29", dir_ + "/a", clock);  // .2 to .6
     ASSERT_TRUE(ipam);
-    EXPECT_EQ((*ipam)->allocate("a").value(), "10.1.0.2");
-    EXPECT_EQ((*ipam)->allocate("a").value(), "10.1.0.2");
-    EXPECT_EQ((*ipam)->allocate("b").value(), "10.1.0.3");
+    EXPECT_THAT((*ipam)->allocate("a").value(), ElementsAre("10.1.0.2"));
+    EXPECT_THAT((*ipam)->allocate("a").value(), ElementsAre("10.1.0.2"));
+    EXPECT_THAT((*ipam)->allocate("b").value(), ElementsAre("10.1.0.3"));
     (*ipam)->release("a");
   }
   auto ipam = Ipam::open("10.1.0.0/29", dir_ + "/a", clock);
-  EXPECT_EQ((*ipam)->allocate("b").value(), "10.1.0.3");
+  EXPECT_THAT((*ipam)->allocate("b").value(), ElementsAre("10.1.0.3"));
   for (const char* owner : {"c", "d", "e"}) ASSERT_TRUE((*ipam)->allocate(owner));
   EXPECT_EQ((*ipam)->allocate("f").error().reason, base::Reason::too_many_requests);
   clock.advance(Ipam::kRest);
-  EXPECT_EQ((*ipam)->allocate("f").value(), "10.1.0.2");
-  EXPECT_FALSE(Ipam::open("10.1.0.0", dir_ + "/b", clock));
+  EXPECT_THAT((*ipam)->allocate("f").value(), ElementsAre("10.1.0.2"));
+  for (const char* bad : {"10.1.0.0", "10.1.0.0/30", "fd00::/126", "10.1.0.0/24,10.2.0.0/24", "10.1.0.0/24,"}) {
+    EXPECT_FALSE(Ipam::open(bad, dir_ + "/b", clock)) << bad;
+  }
+}
+
+TEST_F(TempDir, AddressesOfBothFamilies) {
+  sys::FakeClock clock;
+  {
+    auto ipam = Ipam::open("10.1.0.0/29,fd00:1::/64", dir_ + "/a", clock);
+    ASSERT_TRUE(ipam) << ipam.error().message;
+    EXPECT_THAT((*ipam)->allocate("a").value(), ElementsAre("10.1.0.2", "fd00:1::2"));
+    EXPECT_THAT((*ipam)->allocate("b").value(), ElementsAre("10.1.0.3", "fd00:1::3"));
+    (*ipam)->release("a");
+  }
+  {
+    auto ipam = Ipam::open("fd00:1::/64,10.1.0.0/29", dir_ + "/a", clock);
+    ASSERT_TRUE(ipam);
+    EXPECT_THAT((*ipam)->allocate("b").value(), ElementsAre("fd00:1::3", "10.1.0.3")) << "the first range is the main one";
+    for (const char* owner : {"c", "d", "e"}) ASSERT_TRUE((*ipam)->allocate(owner));
+    EXPECT_EQ((*ipam)->allocate("f").error().reason, base::Reason::too_many_requests);
+    clock.advance(Ipam::kRest);
+    EXPECT_THAT((*ipam)->allocate("f").value(), ElementsAre("fd00:1::8", "10.1.0.2"));
+  }
+  // A file of the time before IPv6: the pods that are there keep what they have.
+  ASSERT_TRUE(sys::write_file(dir_ + "/old", R"({"used":{"10.1.0.4":"x"},"resting":{},"next":"10.1.0.5"})"));
+  auto ipam = Ipam::open("10.1.0.0/24,fd00:1::/64", dir_ + "/old", clock);
+  ASSERT_TRUE(ipam);
+  EXPECT_THAT((*ipam)->allocate("x").value(), ElementsAre("10.1.0.4", "fd00:1::2"));
+  EXPECT_THAT((*ipam)->allocate("y").value(), ElementsAre("10.1.0.5", "fd00:1::3"));
 }
 
 TEST_F(TempDir, PayloadSwitchesAtOnceAndDropsOldNames) {
@@ -112,10 +140,13 @@ TEST(Environment, ReferencesFieldsAndKeys) {
   container.env.back().value = "1";
   container.env.push_back({});
   container.env.back().name = "B";
-  container.env.back().value = "$(A)-$$(A)-$(NONE)-$x";
+  container.env.back().value = "$(A)-$$(A)-$(NONE)-$x-$(PATH)-$(WEB_SERVICE_HOST)";
   auto ip = from("IP");
   ip.value_from->field_ref = api::ObjectFieldSelector{};
   ip.value_from->field_ref->field_path = "status.podIP";
+  container.env.push_back(ip);
+  ip.name = "IPS";
+  ip.value_from->field_ref->field_path = "status.podIPs";
   container.env.push_back(ip);
   auto key = from("KEY");
   key.value_from->config_map_key_ref = api::ConfigMapKeySelector{};
@@ -125,12 +156,24 @@ TEST(Environment, ReferencesFieldsAndKeys) {
   EnvironmentSources sources;
   sources.image_env = {"PATH=/x", "A=0"};
   sources.hostname = "web";
-  sources.pod_ip = "10.1.0.2";
+  sources.pod_ips = {"10.1.0.2", "fd00::2"};
   sources.config_map = [](const std::string&) -> base::Result<std::map<std::string, std::string>> {
     return std::map<std::string, std::string>{{"k", "v"}};
   };
-  EXPECT_THAT(make_environment(pod, container, sources).value(),
-              ElementsAre("PATH=/x", "A=1", "HOSTNAME=web", "B=1-$(A)-$(NONE)-$x", "IP=10.1.0.2", "KEY=v"));
+  sources.services = {service("default", "web", "10.96.0.7")};
+  sources.services.front() = [](api::Service one) {
+    one.spec.ports.resize(1);
+    return std::make_shared<const api::Service>(std::move(one));
+  }(*sources.services.front());
+  const Environment made = make_environment(pod, container, sources).value();
+  EXPECT_EQ(made.all[0], "PATH=/x");
+  EXPECT_EQ(made.all[1], "A=1") << "the pod's own wins over the image's";
+  EXPECT_EQ(made.all[2], "HOSTNAME=web");
+  EXPECT_EQ(made.all[3], "WEB_SERVICE_HOST=10.96.0.7");
+  EXPECT_THAT(std::vector<std::string>(made.all.end() - 4, made.all.end()),
+              ElementsAre("B=1-$(A)-$(NONE)-$x-$(PATH)-10.96.0.7", "IP=10.1.0.2", "IPS=10.1.0.2,fd00::2", "KEY=v"));
+  EXPECT_EQ(made.own.front(), "A=1") << "$(PATH) and $(HOSTNAME) mean nothing";
+  EXPECT_EQ(made.own.size(), made.all.size() - 2);
   container.env.back().value_from->config_map_key_ref->key = "other";
   EXPECT_EQ(make_environment(pod, container, sources).error().message,
             "couldn't find key other in ConfigMap default/settings");
@@ -360,8 +403,8 @@ TEST(PodFiles, HostsAndResolv) {
   pod.metadata.name = "web";
   pod.metadata.namespace_ = "default";
   pod.spec.dns_policy = "ClusterFirst";
-  EXPECT_THAT(hosts_file(pod, "10.1.0.2", "cluster.local"),
-              ::testing::EndsWith("fe00::2\tip6-allrouters\n10.1.0.2\tweb\n"));
+  EXPECT_THAT(hosts_file(pod, {"10.1.0.2", "fd00::2"}, "cluster.local"),
+              ::testing::EndsWith("fe00::2\tip6-allrouters\n10.1.0.2\tweb\nfd00::2\tweb\n"));
   EXPECT_EQ(resolv_file(pod, "10.96.0.10", "cluster.local", "nameserver 1.1.1.1\nsearch example.com\n"),
             "search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver "
             "10.96.0.10\noptions ndots:5\n");

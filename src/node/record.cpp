@@ -125,6 +125,7 @@ base::Value to_value(const PodRecord& record) {
                       {"hostNetwork", record.host_network},
                       {"sandboxReady", record.sandbox_ready},
                       {"ip", record.ip},
+                      {"secondIP", record.second_ip},
                       {"veth", record.veth},
                       {"netns", record.netns},
                       {"started", time_text(record.started)},
@@ -147,6 +148,7 @@ base::Result<PodRecord> pod_record_from(const base::Value& value) {
   record.host_network = value["hostNetwork"].as_bool();
   record.sandbox_ready = value["sandboxReady"].as_bool();
   record.ip = value["ip"].as_string();
+  record.second_ip = value["secondIP"].as_string();
   record.veth = value["veth"].as_string();
   record.netns = value["netns"].as_string();
   record.started = time_from(value["started"]);

@@ -71,6 +71,7 @@ struct PodRecord {
   bool host_network = false;
   bool sandbox_ready = false;
   std::string ip;
+  std::string second_ip;  // of the other family
   std::string veth;
   std::string netns;  // path
   base::Time started{};
@@ -90,6 +91,14 @@ struct PodRecord {
   ContainerRecord* find(std::string_view container);
   const ContainerRecord* find(std::string_view container) const;
   std::string key() const { return namespace_ + "/" + name; }
+  // None before there is a network of its own.
+  std::vector<std::string> ips() const {
+    std::vector<std::string> out;
+    for (const auto& one : {ip, second_ip}) {
+      if (!one.empty()) out.push_back(one);
+    }
+    return out;
+  }
 };
 
 base::Value to_value(const PodRecord& record);
