@@ -6,8 +6,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
+#include "base/address.hpp"
+#include "base/strings.hpp"
+#include "node/sandbox.hpp"
 #include "sys/fs.hpp"
 #include "sys/namespaces.hpp"
 #include "sys/netlink.hpp"
@@ -17,11 +22,19 @@ namespace {
 
 constexpr const char* kNodeLink = "eth0";
 
-// 10.243.INDEX.1 is the host's end, .2 the node.
+// 10.243.INDEX.1 and fd00:10:243:INDEX::1 are the host's end, .2 and ::2 the node.
 std::string link_address(int index, int host) { return fmt::format("10.243.{}.{}", index, host); }
+std::string link_address6(int index, int host) { return fmt::format("fd00:10:243:{:x}::{}", index, host); }
 std::string host_link(int index) { return fmt::format("sampan{}", index); }
 sys::Mac mac_of(int index, int host) {
   return {0x02, 0x53, 0x4d, 0x50, static_cast<uint8_t>(index), static_cast<uint8_t>(host)};
+}
+
+// `host` is the end: 1 or 2. IPv6 only where the kernel has it.
+base::Result<void> add_link_addresses(sys::Netlink& netlink, int link, int index, int host) {
+  CHECK_OK(netlink.add_address(link, link_address(index, host), 30));
+  if (!node::has_ipv6()) return {};
+  return netlink.add_address(link, link_address6(index, host), 64);
 }
 
 // Runs inside the new namespace. `peer_netns` is where eth0's other end goes.
@@ -31,7 +44,7 @@ base::Result<void> make_links(int index, const std::string& peer_name, int peer_
   CHECK_OK(netlink.set_up(lo));
   CHECK_OK(netlink.make_veth(kNodeLink, mac_of(index, 2), peer_name, mac_of(index, 1), peer_netns));
   TRY(int eth0, netlink.link_index(kNodeLink));
-  CHECK_OK(netlink.add_address(eth0, link_address(index, 2), 30));
+  CHECK_OK(add_link_addresses(netlink, eth0, index, 2));
   CHECK_OK(netlink.set_up(eth0));
   if (peer_is_here) {
     TRY(int peer, netlink.link_index(peer_name));
@@ -56,7 +69,7 @@ base::Result<void> make_node_network(const ClusterPaths& paths, const ClusterSet
   CHECK_OK(sys::make_netns(paths.netns_path, [&] { return make_links(settings.index, peer, host.get(), false); }));
   TRY(auto netlink, sys::Netlink::open());
   TRY(int link, netlink.link_index(peer));
-  CHECK_OK(netlink.add_address(link, link_address(settings.index, 1), 30));
+  CHECK_OK(add_link_addresses(netlink, link, settings.index, 1));
   return netlink.set_up(link);
 }
 
@@ -81,6 +94,34 @@ base::Result<std::string> node_address(const std::string& given) {
   return base::fail(base::Reason::bad_request, "there is no eth0 with an IPv4 address here: say the node's IP with --address");
 }
 
+std::string second_node_address() {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return "";
+  std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(all, ::freeifaddrs);
+  for (ifaddrs* one = all; one; one = one->ifa_next) {
+    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET6 || std::string_view(one->ifa_name) != kNodeLink) continue;
+    auto* address = reinterpret_cast<sockaddr_in6*>(one->ifa_addr);
+    if (IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr)) continue;
+    char text[INET6_ADDRSTRLEN];
+    return ::inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text);
+  }
+  return "";
+}
+
+base::Result<std::string> first_node_part(const std::string& cluster_cidr) {
+  TRY(auto ranges, base::parse_cidrs(cluster_cidr));
+  if (ranges.size() > 2 || (ranges.size() == 2 && ranges[0].first.v6 == ranges[1].first.v6)) {
+    return base::fail(base::Reason::bad_request,
+                      fmt::format("--cluster-cidr \"{}\": give one range, or one of IPv4 and one of IPv6", cluster_cidr));
+  }
+  std::vector<std::string> parts;
+  for (auto& range : ranges) {
+    range.prefix = std::max(range.prefix, range.first.v6 ? 64 : 24);
+    parts.push_back(range.text());
+  }
+  return base::join(parts, ",");
+}
+
 std::string first_address(const std::string& cidr) {
   in_addr address{};
   ::inet_pton(AF_INET, cidr.substr(0, cidr.find('/')).c_str(), &address);
@@ -90,12 +131,14 @@ std::string first_address(const std::string& cidr) {
 }
 
 base::Result<void> route_service_cidr(const std::string& cidr) {
+  bool v6 = cidr.find(':') != std::string::npos;
+  if (v6 && !node::has_ipv6()) return {};
   size_t slash = cidr.find('/');
   TRY(auto netlink, sys::Netlink::open());
   TRY(int eth0, netlink.link_index(kNodeLink));
   sys::Netlink::Route route;
   route.destination = cidr.substr(0, slash);
-  route.prefix = slash == std::string::npos ? 32 : std::stoi(cidr.substr(slash + 1));
+  route.prefix = slash == std::string::npos ? (v6 ? 128 : 32) : std::stoi(cidr.substr(slash + 1));
   route.index = eth0;
   return netlink.replace_route(route);
 }

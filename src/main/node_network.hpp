@@ -10,15 +10,19 @@
 namespace main_ {
 
 // Makes the namespace with lo and eth0 when it is not there. Isolated: eth0's other end stays in the same namespace, so
-// nothing leads out. Otherwise it is on the host, with the other address of the cluster's /30.
+// nothing leads out. Otherwise it is on the host, with the other address of the cluster's /30 (and its /64 of IPv6).
 base::Result<void> make_node_network(const ClusterPaths& paths, const ClusterSettings& settings);
 // Removes the namespace (and with it every veth in it). Missing: no error.
 base::Result<void> remove_node_network(const ClusterPaths& paths);
 // In the server: the given address, or eth0's.
 base::Result<std::string> node_address(const std::string& given);
+// eth0's IPv6 address, "" when it has none.
+std::string second_node_address();
+// What the one node gets of "10.244.0.0/16,fd00:10:244::/56": a /24 and a /64.
+base::Result<std::string> first_node_part(const std::string& cluster_cidr);
 // "10.96.0.0/16" -> "10.96.0.1".
 std::string first_address(const std::string& cidr);
-// In the server: routes cluster IPs to eth0, so that the node's own connections to them reach the packet path at all.
+// In the server: routes cluster IPs of either family to eth0, so that the node's own connections to them reach the packet path at all.
 base::Result<void> route_service_cidr(const std::string& cidr);
 
 }  // namespace main_

@@ -182,7 +182,11 @@ base::Result<void> Cluster::start() {
 
   node::Config config = node_config(paths_);
   config.address = address;
+  config.second_address = second_node_address();
   config.pod_cidr = options_.pod_cidr;
+  if (config.pod_cidr.empty()) {
+    TRY(config.pod_cidr, first_node_part(options_.cluster_cidr));
+  }
   config.service_cidr = options_.service_cidr;
   TRY(agent_, node::Agent::make(config, client_as("system:node:" + paths_.netns_name, {"system:nodes"}), clock_));
   agent_->start();

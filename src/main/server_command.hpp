@@ -15,7 +15,8 @@ struct ServerOptions {
   int listen_fd = -1;         // a further listening socket, passed by `up`: on the host's loopback
   int ready_fd = -1;          // gets "ready" or an error line
   std::string service_cidr = "10.96.0.0/16";
-  std::string pod_cidr = "10.244.0.0/24";
+  std::string cluster_cidr = "10.244.0.0/16,fd00:10:244::/56";  // of all pods
+  std::string pod_cidr;  // of this node's pods; "": the first part of cluster_cidr
   int event_ttl_minutes = 60;
   // History for watches: at least so many changes, and all of the last minutes.
   int watch_history_minutes = 5;
