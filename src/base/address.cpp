@@ -78,4 +78,36 @@ Result<std::vector<Cidr>> parse_cidrs(std::string_view text) {
   return out;
 }
 
+namespace {
+
+Result<AddressSpan> parse_span(std::string_view text) {
+  if (text.find('/') != std::string_view::npos) {
+    TRY(auto cidr, Cidr::parse(text));
+    AddressSpan span{cidr.first, cidr.first};
+    span.last.number += cidr.size() - 1;
+    if (!cidr.first.v6 && cidr.prefix <= 30) ++span.first.number, --span.last.number;
+    return span;
+  }
+  size_t dash = text.find('-');
+  auto first = Address::parse(trim(text.substr(0, dash)));
+  auto last = dash == std::string_view::npos ? first : Address::parse(trim(text.substr(dash + 1)));
+  if (!first || !last || first->v6 != last->v6 || *last < *first) {
+    return fail(Reason::bad_request,
+                fmt::format("addresses {}: write them as RANGE/BITS, FIRST-LAST or ADDRESS, like 10.245.0.0/24", quote(text)));
+  }
+  return AddressSpan{*first, *last};
+}
+
+}  // namespace
+
+Result<std::vector<AddressSpan>> parse_spans(std::string_view text) {
+  std::vector<AddressSpan> out;
+  if (trim(text).empty()) return out;
+  for (const auto& piece : split(text, ',')) {
+    TRY(auto span, parse_span(trim(piece)));
+    out.push_back(span);
+  }
+  return out;
+}
+
 }  // namespace base

@@ -52,4 +52,17 @@ struct Cidr {
 // One or more, with commas between them.
 Result<std::vector<Cidr>> parse_cidrs(std::string_view text);
 
+// Addresses from `first` to `last`, both included, of one family.
+struct AddressSpan {
+  Address first;
+  Address last;
+
+  bool operator==(const AddressSpan&) const = default;
+  bool contains(const Address& address) const { return address >= first && address <= last; }
+};
+
+// "10.0.0.0/24, 10.1.0.5-10.1.0.9, 10.2.0.1": ranges (of IPv4 ones without their first and last address), spans and
+// single addresses. "" is none.
+Result<std::vector<AddressSpan>> parse_spans(std::string_view text);
+
 }  // namespace base

@@ -51,5 +51,23 @@ TEST(Cidr, Lists) {
   EXPECT_FALSE(parse_cidrs("10.96.0.0/16,"));
 }
 
+TEST(AddressSpan, OfEveryForm) {
+  auto spans = parse_spans("10.245.0.0/24, 10.1.0.5 - 10.1.0.9,fd00::/120,10.2.0.1,10.3.0.0/31");
+  ASSERT_TRUE(spans) << spans.error().message;
+  auto text = [](const AddressSpan& span) { return span.first.text() + "-" + span.last.text(); };
+  EXPECT_EQ(text(spans->at(0)), "10.245.0.1-10.245.0.254");
+  EXPECT_EQ(text(spans->at(1)), "10.1.0.5-10.1.0.9");
+  EXPECT_EQ(text(spans->at(2)), "fd00::-fd00::ff");
+  EXPECT_EQ(text(spans->at(3)), "10.2.0.1-10.2.0.1");
+  EXPECT_EQ(text(spans->at(4)), "10.3.0.0-10.3.0.1");
+  EXPECT_TRUE(spans->at(1).contains(*Address::parse("10.1.0.9")));
+  EXPECT_FALSE(spans->at(1).contains(*Address::parse("10.1.0.10")));
+  EXPECT_FALSE(spans->at(1).contains(*Address::parse("::a01:5")));
+  EXPECT_TRUE(parse_spans("")->empty());
+  for (auto bad : {"10.1.0.9-10.1.0.5", "10.1.0.5-fd00::1", "x", "10.1.0.5-", "10.1.0.5,,"}) {
+    EXPECT_FALSE(parse_spans(bad)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace base

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/address.hpp"
 #include "client/client.hpp"
 #include "sys/clock.hpp"
 
@@ -20,6 +22,7 @@ class Controller {
 
 std::unique_ptr<Controller> make_replication_controller(client::Client client, const sys::Clock& clock);
 std::unique_ptr<Controller> make_replicaset_controller(client::Client client, const sys::Clock& clock);
+std::unique_ptr<Controller> make_deployment_controller(client::Client client, const sys::Clock& clock);
 std::unique_ptr<Controller> make_endpointslice_controller(client::Client client, const sys::Clock& clock);
 // Hand-made Endpoints of Services without a selector, as EndpointSlices.
 std::unique_ptr<Controller> make_endpointslicemirroring_controller(client::Client client, const sys::Clock& clock);
@@ -36,6 +39,11 @@ std::unique_ptr<Controller> make_crd_controller(client::Client client, const sys
 // Events go a fixed time after their last update.
 std::unique_ptr<Controller> make_event_ttl_controller(client::Client client, const sys::Clock& clock,
                                                       std::chrono::nanoseconds ttl);
+// Addresses of the pool for Services of type LoadBalancer.
+std::unique_ptr<Controller> make_loadbalancer_controller(client::Client client, const sys::Clock& clock,
+                                                         std::vector<base::AddressSpan> pool);
+// ServiceCIDRs are guarded while they are used; Services and IPAddresses that differ are repaired.
+std::unique_ptr<Controller> make_servicecidr_controller(client::Client client, const sys::Clock& clock);
 // The ServiceAccount "default" of each namespace.
 std::unique_ptr<Controller> make_serviceaccount_controller(client::Client client, const sys::Clock& clock);
 
