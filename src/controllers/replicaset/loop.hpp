@@ -127,7 +127,7 @@ class ReplicaLoop final : public Controller {
     }
     std::optional<ScalingFailure> failure;
     if (wait == std::chrono::nanoseconds::zero()) {
-      failure = scale(key, *owner, *set, claim.owned, pods);
+      failure = scale(key, *owner, *set, claim, pods);
     } else {
       worker_.queue().add_after(key, wait);
     }
@@ -140,13 +140,18 @@ class ReplicaLoop final : public Controller {
   }
 
   std::optional<ScalingFailure> scale(const std::string& key, const Owner& owner, const api::ReplicaSet& set,
-                                      const std::vector<PodPtr>& owned, const std::vector<PodPtr>& pods) {
-    auto missing = set.spec.replicas.value_or(1) - static_cast<int64_t>(owned.size());
-    Crowd crowd = missing < 0 ? crowd_of(set, owned, pods) : Crowd();
-    Scaling scaling = plan_scaling(set, owned, crowd, clock_.now());
+                                      Claim& claim, const std::vector<PodPtr>& pods) {
+    auto missing = set.spec.replicas.value_or(1) - static_cast<int64_t>(claim.owned.size());
+    Crowd crowd = missing < 0 ? crowd_of(set, claim.owned, pods) : Crowd();
+    Scaling scaling = plan_scaling(set, claim.owned, crowd, clock_.now());
     if (scaling.create > 0) return create_pods(key, owner, set, scaling.create);
-    if (!scaling.remove.empty()) return remove_pods(key, owner, scaling.remove);
-    return std::nullopt;
+    if (scaling.remove.empty()) return std::nullopt;
+    // What is ending must not stand in the status as available: a Deployment would take it for granted.
+    std::erase_if(claim.owned, [&](const PodPtr& pod) {
+      return std::ranges::find(scaling.remove, pod) != scaling.remove.end();
+    });
+    claim.terminating += static_cast<int64_t>(scaling.remove.size());
+    return remove_pods(key, owner, scaling.remove);
   }
 
   // The pods of all sets that one Deployment owns are each other's siblings.
