@@ -31,29 +31,42 @@ void drain(z_stream& stream, std::string& out, int flush) {
 
 }  // namespace
 
-std::string gzip(std::span<const std::string_view> pieces, int level) {
+struct Gzip::State {
   z_stream stream{};
-  if (deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-    throw std::bad_alloc();
-  std::string out;
-  try {
-    for (std::string_view piece : pieces) {
-      while (!piece.empty()) {
-        const size_t now = std::min(piece.size(), kStep);
-        stream.next_in = bytes_of(piece);
-        stream.avail_in = static_cast<uInt>(now);
-        drain(stream, out, Z_NO_FLUSH);
-        piece.remove_prefix(now);
-      }
-    }
-    stream.next_in = nullptr;
-    stream.avail_in = 0;
-    drain(stream, out, Z_FINISH);
-  } catch (...) {
-    deflateEnd(&stream);
-    throw;
+};
+
+void Gzip::Delete::operator()(State* state) const {
+  deflateEnd(&state->stream);
+  delete state;
+}
+
+Gzip::Gzip(int level) {
+  auto state = std::make_unique<State>();
+  if (deflateInit2(&state->stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+  state_.reset(state.release());
+}
+
+void Gzip::write(std::string_view piece, std::string& out) {
+  while (!piece.empty()) {
+    const size_t now = std::min(piece.size(), kStep);
+    state_->stream.next_in = bytes_of(piece);
+    state_->stream.avail_in = static_cast<uInt>(now);
+    drain(state_->stream, out, Z_NO_FLUSH);
+    piece.remove_prefix(now);
   }
-  deflateEnd(&stream);
+}
+
+void Gzip::finish(std::string& out) {
+  state_->stream.next_in = nullptr;
+  state_->stream.avail_in = 0;
+  drain(state_->stream, out, Z_FINISH);
+}
+
+std::string gzip(std::span<const std::string_view> pieces, int level) {
+  Gzip stream(level);
+  std::string out;
+  for (std::string_view piece : pieces) stream.write(piece, out);
+  stream.finish(out);
   return out;
 }
 

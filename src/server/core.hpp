@@ -23,6 +23,7 @@
 namespace server {
 
 class Watches;
+class Bulk;
 class Documents;
 class Definitions;
 class Workers;
@@ -47,6 +48,7 @@ struct Core {
   Strategies strategies;
   Allocators allocators;                                // writer thread
   std::unique_ptr<Documents> documents;
+  std::unique_ptr<Bulk> bulk;
   std::unique_ptr<Workers> workers;
   std::atomic<int64_t> writes{0};  // that have come and are not over yet
   std::unique_ptr<Watches> watches;

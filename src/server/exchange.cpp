@@ -113,9 +113,10 @@ void Exchange::not_found_plain() {
        {{"X-Content-Type-Options", "nosniff"}});
 }
 
-std::shared_ptr<net::BodyStream> Exchange::stream(int status, std::string_view content_type) {
+std::shared_ptr<net::BodyStream> Exchange::stream(int status, std::string_view content_type, net::Headers extra) {
   if (!responder_) return nullptr;
   auto headers = make_headers(content_type);
+  for (const auto& [name, value] : extra.fields()) headers.set(name, value);
   return release()->stream(status, std::move(headers));
 }
 

@@ -43,7 +43,7 @@ class Exchange {
   void send_document(int status, net::Chunk json);
   void fail(const base::Error& error, net::Headers extra = {});
   void not_found_plain();
-  std::shared_ptr<net::BodyStream> stream(int status, std::string_view content_type);
+  std::shared_ptr<net::BodyStream> stream(int status, std::string_view content_type, net::Headers extra = {});
   // Hands the responder to somebody else, who answers from now on.
   std::shared_ptr<net::Responder> release();
   bool answered() const { return responder_ == nullptr; }

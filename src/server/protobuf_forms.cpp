@@ -44,6 +44,88 @@ std::string enveloped(std::string_view api_version, std::string_view kind, std::
   return out;
 }
 
+// The envelope says how long the message is: so all items are made once before the first byte goes out. They are kept for
+// that, as long as there is room; then they are made again.
+class ProtobufList final : public ListSource {
+ public:
+  ProtobufList(api::KindPtr kind, const Format& format, const ListMeta& meta, std::vector<store::EntryPtr> entries,
+               size_t keep)
+      : kind_(std::move(kind)), format_(format), meta_(meta), entries_(std::move(entries)), keep_(keep) {}
+
+  bool next(std::string& out) override { return measured_ ? write(out) : measure(); }
+
+ private:
+  static constexpr size_t kPiece = 64u << 10;
+  bool partial() const { return format_.shape == Format::Shape::partial; }
+  // meta.k8s.io/v1beta1 has its two fields the other way round.
+  bool swapped() const { return partial() && format_.meta_version == "v1beta1"; }
+
+  // One piece more.
+  void append_items(std::string& out) {
+    const size_t before = out.size();
+    for (; at_ < entries_.size() && out.size() - before < kPiece; ++at_) {
+      const std::string& json = entries_[at_]->value;
+      const int number = swapped() ? 1 : 2;
+      if (partial()) {
+        item_.clear();
+        append_partial_message(item_, *kind_, json);
+        api::append_bytes_field(out, number, item_);
+      } else if (!kind_->schema || !api::append_message_field(out, number, *kind_->schema, json)) {
+        broken(*kind_, json);
+      }
+    }
+  }
+  bool measure() {
+    std::string piece;
+    if (at_ == 0) api::append_bytes_field(piece, swapped() ? 2 : 1, list_meta_message(meta_));
+    append_items(piece);
+    size_ += piece.size();
+    if (size_ <= keep_) {
+      piece.shrink_to_fit();
+      kept_.push_back(std::move(piece));
+    } else {
+      kept_.clear();
+    }
+    if (at_ < entries_.size()) return true;
+    measured_ = true;
+    at_ = 0;
+    if (kept_.empty()) return true;
+    entries_.clear();
+    return true;
+  }
+  bool write(std::string& out) {
+    if (!std::exchange(begun_, true)) {
+      out += partial() ? api::envelope_head(meta_group_version(format_), "PartialObjectMetadataList", size_)
+                       : api::envelope_head(kind_->api_version(),
+                                            kind_->list_kind.empty() ? kind_->kind + "List" : kind_->list_kind, size_);
+      if (kept_.empty()) api::append_bytes_field(out, swapped() ? 2 : 1, list_meta_message(meta_));
+    }
+    if (next_kept_ < kept_.size()) {
+      std::string piece = std::move(kept_[next_kept_++]);
+      if (out.empty()) out = std::move(piece);
+      else out += piece;
+    } else {
+      append_items(out);
+    }
+    if (next_kept_ < kept_.size() || at_ < entries_.size()) return true;
+    out += api::envelope_tail();
+    return false;
+  }
+
+  api::KindPtr kind_;
+  Format format_;
+  ListMeta meta_;
+  std::vector<store::EntryPtr> entries_;
+  size_t keep_;
+  size_t at_ = 0;
+  std::string item_;
+  bool measured_ = false;
+  bool begun_ = false;
+  size_t size_ = 0;
+  std::vector<std::string> kept_;
+  size_t next_kept_ = 0;
+};
+
 }  // namespace
 
 std::string protobuf_object(const api::Kind& kind, const Format& format, std::string_view json) {
@@ -57,32 +139,9 @@ std::string protobuf_object(const api::Kind& kind, const Format& format, std::st
   return enveloped(kind.api_version(), kind.kind, message);
 }
 
-std::vector<net::Chunk> protobuf_list(const api::Kind& kind, const Format& format, const ListMeta& meta,
-                                      std::span<const store::EntryPtr> entries) {
-  const bool partial = format.shape == Format::Shape::partial;
-  // meta.k8s.io/v1beta1 has its two fields the other way round.
-  const bool swapped = partial && format.meta_version == "v1beta1";
-  const int items = swapped ? 1 : 2;
-  size_t expected = 0;
-  for (const auto& entry : entries) expected += entry->value.size();
-  std::string message, item;
-  message.reserve((partial ? expected / 2 : expected / 4 * 3) + 128);
-  api::append_bytes_field(message, swapped ? 2 : 1, list_meta_message(meta));
-  for (const auto& entry : entries) {
-    if (partial) {
-      item.clear();
-      append_partial_message(item, kind, entry->value);
-      api::append_bytes_field(message, items, item);
-    } else if (!kind.schema || !api::append_message_field(message, items, *kind.schema, entry->value)) {
-      broken(kind, entry->value);
-    }
-  }
-  std::string list_kind = kind.list_kind.empty() ? kind.kind + "List" : kind.list_kind;
-  auto head =
-      partial ? api::envelope_head(meta_group_version(format), "PartialObjectMetadataList", message.size())
-              : api::envelope_head(kind.api_version(), list_kind, message.size());
-  static const net::Chunk tail = net::make_chunk(std::string(api::envelope_tail()));
-  return {net::make_chunk(std::move(head)), net::make_chunk(std::move(message)), tail};
+std::unique_ptr<ListSource> make_protobuf_list(api::KindPtr kind, const Format& format, const ListMeta& meta,
+                                               std::vector<store::EntryPtr> entries, size_t keep) {
+  return std::make_unique<ProtobufList>(std::move(kind), format, meta, std::move(entries), keep);
 }
 
 // Four bytes of length, most significant first, then WatchEvent: type = 1, object = 2 (RawExtension: raw =

@@ -5,21 +5,20 @@
 // events.
 #pragma once
 
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/kinds.hpp"
-#include "net/http.hpp"
 #include "server/tables.hpp"
 
 namespace server {
 
 // One object as `format.shape` says: whole, or its metadata. Never a Table.
 std::string protobuf_object(const api::Kind& kind, const Format& format, std::string_view json);
-std::vector<net::Chunk> protobuf_list(const api::Kind& kind, const Format& format, const ListMeta& meta,
-                                      std::span<const store::EntryPtr> entries);
+std::unique_ptr<ListSource> make_protobuf_list(api::KindPtr kind, const Format& format, const ListMeta& meta,
+                                               std::vector<store::EntryPtr> entries, size_t keep);
 // A frame of a watch around an object that has its envelope already.
 std::string protobuf_event(std::string_view type, std::string_view object);
 // A Status, a Scale: whatever names its own kind.

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/strings.hpp"
 #include "server/access.hpp"
+#include "server/bulk.hpp"
 #include "server/core.hpp"
 #include "server/definitions.hpp"
 #include "server/discovery.hpp"
@@ -360,6 +361,7 @@ void Server::serve_watch(const ExchangePtr& exchange, const Resource& resource) 
 Server::~Server() {
   core_->definitions.reset();
   core_->watches.reset();
+  core_->bulk.reset();
   // Writes on their way still refer to the core: the last of them must be answered first.
   core_->workers->close();
   auto promise = std::make_shared<std::promise<void>>();
@@ -376,6 +378,7 @@ Core::Core(Config c, const api::Registry& r, store::Store& s, const sys::Clock& 
     : config(std::move(c)), builtin(r), store(s), clock(k), nodes(std::move(n)), allocators(std::move(a)) {
   set_catalog(std::make_shared<const Catalog>(builtin, strategies));
   documents = std::make_unique<Documents>(*this);
+  bulk = std::make_unique<Bulk>(clock);
   workers = std::make_unique<Workers>();
 }
 

@@ -83,52 +83,67 @@ std::string revision_metadata(std::string_view bytes) {
   return fmt::format("{{\"resourceVersion\":\"{}\"}}", version);
 }
 
-// A list that is made from its entries, in pieces: as one text it would be copied, and its memory taken, twice as it grows.
-class Pieces {
- public:
-  explicit Pieces(std::string head) : text_(std::move(head)) {}
-  // Where the next item goes.
-  std::string& next() {
-    if (text_.size() >= kPiece) cut();
-    if (!std::exchange(first_, false)) text_ += ',';
-    return text_;
+std::string list_head(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta) {
+  if (style.format.shape == Format::Shape::table) return table_head(kind, style, list_meta_json(meta), true);
+  if (style.format.shape == Format::Shape::partial) {
+    return fmt::format("{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{},\"items\":[",
+                       style.format.meta_version, list_meta_json(meta));
   }
-  std::vector<net::Chunk> finish(const Format& format) {
-    text_ += "]}\n";
-    cut();
-    if (format.encoding == Format::Encoding::json && !format.pretty) return std::move(pieces_);
-    std::string whole;
-    for (const auto& piece : pieces_) whole += *piece;
-    return {encode_document(format, net::make_chunk(std::move(whole)))};
+  return fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
+                     kind.list_kind.empty() ? kind.kind + "List" : kind.list_kind, kind.api_version(), list_meta_json(meta));
+}
+
+class JsonList final : public ListSource {
+ public:
+  JsonList(api::KindPtr kind, RenderStyle style, ListMeta meta, std::vector<store::EntryPtr> entries)
+      : kind_(std::move(kind)), style_(std::move(style)), meta_(std::move(meta)), entries_(std::move(entries)) {}
+
+  bool next(std::string& out) override {
+    const size_t before = out.size();
+    if (at_ == 0) out += list_head(*kind_, style_, meta_);
+    for (; at_ < entries_.size() && out.size() - before < kPiece; ++at_) {
+      if (at_ != 0) out += ',';
+      append_item(out, std::exchange(entries_[at_], nullptr)->value);
+    }
+    if (at_ < entries_.size()) return true;
+    out += "]}\n";
+    return false;
   }
 
  private:
-  static constexpr size_t kPiece = 64u << 10;
-  void cut() {
-    pieces_.push_back(net::make_chunk(std::exchange(text_, {})));
-    text_.reserve(kPiece + kPiece / 8);
+  void append_item(std::string& out, const std::string& bytes) {
+    if (style_.format.shape == Format::Shape::table) {
+      append_row(out, *kind_, style_, bytes);
+    } else if (style_.format.shape == Format::Shape::partial) {
+      append_partial(out, style_.format.meta_version, bytes);
+    } else {
+      out += bytes;
+    }
   }
-  std::string text_;
-  bool first_ = true;
-  std::vector<net::Chunk> pieces_;
+
+  static constexpr size_t kPiece = 64u << 10;
+  api::KindPtr kind_;
+  RenderStyle style_;
+  ListMeta meta_;
+  std::vector<store::EntryPtr> entries_;
+  size_t at_ = 0;
 };
 
-std::vector<net::Chunk> render_table(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
-                                     std::span<const store::EntryPtr> entries) {
-  Pieces pieces(table_head(kind, style, list_meta_json(meta), true));
-  for (const auto& entry : entries) append_row(pieces.next(), kind, style, entry->value);
-  return pieces.finish(style.format);
-}
+// YAML and indented JSON are written from the whole document.
+class WholeList final : public ListSource {
+ public:
+  WholeList(std::unique_ptr<ListSource> json, Format format) : json_(std::move(json)), format_(std::move(format)) {}
+  bool next(std::string& out) override {
+    if (json_->next(text_)) return true;
+    out += *encode_document(format_, net::make_chunk(std::move(text_)));
+    return false;
+  }
 
-std::vector<net::Chunk> render_partial_list(const RenderStyle& style, const ListMeta& meta,
-                                            std::span<const store::EntryPtr> entries) {
-  Pieces pieces(fmt::format(
-      "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/"
-      "{}\",\"metadata\":{},\"items\":[",
-      style.format.meta_version, list_meta_json(meta)));
-  for (const auto& entry : entries) append_partial(pieces.next(), style.format.meta_version, entry->value);
-  return pieces.finish(style.format);
-}
+ private:
+  std::unique_ptr<ListSource> json_;
+  Format format_;
+  std::string text_;
+};
 
 }  // namespace
 
@@ -144,29 +159,36 @@ std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& 
 
 std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
                                     std::span<const store::EntryPtr> entries) {
-  if (style.format.encoding == Format::Encoding::protobuf)
-    return protobuf_list(kind, style.format, meta, entries);
-  if (style.format.shape == Format::Shape::table) {
-    return render_table(kind, style, meta, entries);
-  }
-  if (style.format.shape == Format::Shape::partial) {
-    return render_partial_list(style, meta, entries);
-  }
   std::vector<net::Chunk> body;
+  if (!style.format.verbatim()) {
+    auto source = make_list_source(api::KindPtr(api::KindPtr(), &kind), style, meta,
+                                   {entries.begin(), entries.end()}, SIZE_MAX);
+    for (bool more = true; more;) {
+      std::string piece;
+      more = source->next(piece);
+      piece.shrink_to_fit();
+      if (!piece.empty()) body.push_back(net::make_chunk(std::move(piece)));
+    }
+    return body;
+  }
   body.reserve(entries.size() * 2 + 2);
-  std::string list_kind = kind.list_kind.empty() ? kind.kind + "List" : kind.list_kind;
-  body.push_back(
-      net::make_chunk(fmt::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
-                                  list_kind, kind.api_version(), list_meta_json(meta))));
+  body.push_back(net::make_chunk(list_head(kind, style, meta)));
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i != 0) body.push_back(comma());
     body.push_back(value_chunk(entries[i]));
   }
   body.push_back(net::make_chunk("]}\n"));
-  if (style.format.verbatim()) return body;
-  std::string whole;
-  for (const auto& chunk : body) whole += *chunk;
-  return {encode_document(style.format, net::make_chunk(std::move(whole)))};
+  return body;
+}
+
+std::unique_ptr<ListSource> make_list_source(api::KindPtr kind, RenderStyle style, ListMeta meta,
+                                             std::vector<store::EntryPtr> entries, size_t keep) {
+  if (style.format.encoding == Format::Encoding::protobuf)
+    return make_protobuf_list(std::move(kind), style.format, meta, std::move(entries), keep);
+  const Format format = style.format;
+  auto json = std::make_unique<JsonList>(std::move(kind), std::move(style), std::move(meta), std::move(entries));
+  if (format.encoding == Format::Encoding::json && !format.pretty) return json;
+  return std::make_unique<WholeList>(std::move(json), format);
 }
 
 std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,

@@ -1,7 +1,8 @@
 // Stored objects in the forms that readers may ask for: as they are, as rows of a Table, as
-// PartialObjectMetadata; one or a list of them. Pure; any thread.
+// PartialObjectMetadata; one or a list of them. Pure; any thread. A ListSource has one owner.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,18 @@ std::vector<net::Chunk> render_object(const api::Kind& kind, const RenderStyle& 
 // Plain JSON shares the bytes of the entries.
 std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& style, const ListMeta& meta,
                                     std::span<const store::EntryPtr> entries);
+
+// A list that is made bit by bit.
+class ListSource {
+ public:
+  virtual ~ListSource() = default;
+  // Appends the next piece to `out`: about 64 KiB, or nothing when there was only something to prepare. False: that was
+  // the last one.
+  virtual bool next(std::string& out) = 0;
+};
+// `keep`: how many bytes it may hold on to. (Protobuf wants the length first; without room it is made twice.)
+std::unique_ptr<ListSource> make_list_source(api::KindPtr kind, RenderStyle style, ListMeta meta,
+                                             std::vector<store::EntryPtr> entries, size_t keep);
 
 // The object of a watch event in the format's encoding: JSON, or protobuf in its envelope. `columns`: whether a Table names its columns.
 std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,

@@ -39,6 +39,7 @@ class Recorder final : public net::Responder,
   std::shared_ptr<net::BodyStream> stream(int status, net::Headers headers) override {
     std::lock_guard lock(mutex_);
     ++answers_;
+    streaming_ = true;
     status_ = status;
     headers_ = std::move(headers);
     changed_.notify_all();
@@ -99,6 +100,10 @@ class Recorder final : public net::Responder,
   void wait_answer() {
     wait([&] { return answers_ > 0; });
   }
+  // The whole answer, also one that comes bit by bit.
+  void wait_whole() {
+    wait([&] { return answers_ > 0 && (!streaming_ || finished_); });
+  }
   void wait_finished() {
     wait([&] { return finished_; });
   }
@@ -143,6 +148,7 @@ class Recorder final : public net::Responder,
   std::vector<net::Chunk> waiting_;
   std::string body_;
   bool gone_ = false;
+  bool streaming_ = false;
   bool finished_ = false;
   bool reading_ = true;
   size_t pending_ = 0;
@@ -212,7 +218,8 @@ class ServerTest : public ::testing::Test {
 
   Reply call(std::string method, std::string_view url, std::string body = "", net::Headers headers = {}) {
     auto recorder = begin(std::move(method), url, std::move(body), std::move(headers));
-    recorder->wait_answer();
+    if (url.find("watch") == std::string_view::npos) recorder->wait_whole();
+    else recorder->wait_answer();
     EXPECT_EQ(recorder->answers(), 1);
     Reply reply{recorder->status(), recorder->body(), {}, recorder->headers()};
     if (auto json = base::parse_json(reply.text)) reply.json = *json;

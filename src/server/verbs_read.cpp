@@ -6,6 +6,7 @@
 
 #include "api/status.hpp"
 #include "base/json.hpp"
+#include "server/bulk.hpp"
 #include "server/core.hpp"
 #include "server/negotiate.hpp"
 #include "server/versions.hpp"
@@ -13,6 +14,17 @@
 namespace server {
 
 namespace {
+
+// A list that is more than this, and not just copied, is made on another thread.
+constexpr size_t kLargeList = 128u << 10;
+
+bool is_large(const Exchange& exchange, const std::vector<store::EntryPtr>& entries) {
+  if (exchange.request.peer.address.empty()) return false;  // in-process: the caller's own thread
+  if (exchange.format.verbatim() && !accepts_gzip(exchange.request)) return false;
+  size_t bytes = 0;
+  for (const auto& entry : entries) bytes += entry->value.size();
+  return bytes > kLargeList;
+}
 
 base::Error list_expired() { return api::expired("The resourceVersion for the provided list is too old."); }
 
@@ -129,6 +141,10 @@ void serve_list(Core& core, const ExchangePtr& exchange, const Resource& resourc
   auto entries = served_entries(resource, take_page(*page, *options, prefix, meta));
   if (!entries) return exchange->fail(entries.error());
   RenderStyle style{exchange->format, options->include, core.clock.now()};
+  if (is_large(*exchange, *entries)) {
+    auto list = make_list_source(resource.kind, style, meta, std::move(*entries), core.bulk->room());
+    return core.bulk->send(exchange, std::move(list));
+  }
   exchange->send(200, exchange->format.content_type(), render_list(*resource.kind, style, meta, *entries));
 }
 
