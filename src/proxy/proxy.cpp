@@ -8,6 +8,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "client/informer.hpp"
+#include "proxy/acknowledge.hpp"
 #include "proxy/bpf/kernel.hpp"
 #include "proxy/dataplanes.hpp"
 #include "proxy/nft/apply.hpp"
@@ -43,12 +44,13 @@ struct Plane {
 
 class TableProxy final : public Proxy {
  public:
-  TableProxy(Config config, client::Client client, std::vector<std::unique_ptr<Dataplane>> dataplanes,
+  TableProxy(Config config, client::Client client, const sys::Clock& clock, std::vector<std::unique_ptr<Dataplane>> dataplanes,
              std::vector<Network> node_ports_in)
       : place_{config.node_name, config.zone},
         node_ports_in_(std::move(node_ports_in)),
         services_(client, "", ours()),
-        slices_(client, "", ours()) {
+        slices_(client, "", ours()),
+        acknowledger_(client, clock, config.node_name) {
     for (auto& dataplane : dataplanes) planes_.push_back({std::move(dataplane)});
     services_.trim_with(trim_annotations<api::Service>);
     slices_.trim_with(trim_annotations<api::EndpointSlice>);
@@ -62,6 +64,7 @@ class TableProxy final : public Proxy {
   void start() override {
     services_.start();
     slices_.start();
+    acknowledger_.start();
     thread_ = std::jthread([this] { run(); });
   }
 
@@ -71,6 +74,7 @@ class TableProxy final : public Proxy {
     services_.stop();
     slices_.stop();
     if (thread_.joinable()) thread_.join();
+    acknowledger_.stop();
   }
 
   std::vector<Count> counts() override {
@@ -87,6 +91,8 @@ class TableProxy final : public Proxy {
   struct Changes {
     std::set<std::string> dirty;  // services, by "namespace/name"
     std::map<std::string, std::map<std::string, SlicePtr>> slices;  // by service, then by slice
+    uint64_t revision = 0;   // of the last change of a slice
+    bool taken_out = false;  // some endpoint is to get no new connections
     bool stopped = false;
   };
 
@@ -106,6 +112,8 @@ class TableProxy final : public Proxy {
     auto was = service_of(before), now = service_of(after);
     {
       auto changes = changes_.lock();
+      changes->revision = std::max(changes->revision, revision_of(before.get(), after.get()));
+      changes->taken_out = changes->taken_out || takes_out(before.get(), after.get());
       if (!was.empty()) {
         auto it = changes->slices.find(was);
         if (it != changes->slices.end() && it->second.erase(key) && it->second.empty()) changes->slices.erase(it);
@@ -125,6 +133,8 @@ class TableProxy final : public Proxy {
     std::set<std::string> dirty;
     std::chrono::milliseconds pause{0};
     bool first = true;
+    bool taken_out = false;
+    uint64_t revision = 0;
     while (true) {
       {
         auto changes = changes_.lock();
@@ -135,11 +145,14 @@ class TableProxy final : public Proxy {
           wake_.wait(changes.native(), ready);
         if (changes->stopped) return;
         dirty.swap(changes->dirty);
+        revision = changes->revision;
+        taken_out = std::exchange(changes->taken_out, false) || taken_out;
       }
       for (const auto& service : dirty) builder_.set(service, plan(service));
       dirty.clear();
       if (sync()) {
         if (first) base::log_info("proxy", "{} service ports are in the kernel", builder_.table().routes.size() + builder_.table().node_ports.size());
+        if (first || std::exchange(taken_out, false)) acknowledger_.applied(revision);
         first = false;
         pause = {};
       } else {
@@ -181,6 +194,7 @@ class TableProxy final : public Proxy {
   std::vector<Network> node_ports_in_;
   client::Informer<api::Service> services_;
   client::Informer<api::EndpointSlice> slices_;
+  Acknowledger acknowledger_;
   base::Guarded<Changes> changes_;
   std::condition_variable wake_;
   // Only the proxy's thread:
@@ -194,7 +208,7 @@ class TableProxy final : public Proxy {
 base::Result<std::unique_ptr<Proxy>> Proxy::make(Config config, client::Client client, const sys::Clock& clock) {
   TRY(auto layout, layout_of(config));
   TRY(auto dataplanes, make_dataplanes(config, clock));
-  return std::make_unique<TableProxy>(std::move(config), std::move(client), std::move(dataplanes),
+  return std::make_unique<TableProxy>(std::move(config), std::move(client), clock, std::move(dataplanes),
                                       std::move(layout.node_ports_in));
 }
 
