@@ -32,11 +32,12 @@ base::Result<std::vector<Network>> read_networks(std::string_view text, std::str
   return out;
 }
 
-base::Result<std::unique_ptr<Dataplane>> make_bpf(const Config& config, const std::vector<Network>& services,
+base::Result<std::unique_ptr<Dataplane>> make_bpf(const Config& config, const Networks& networks,
                                                   const sys::Clock& clock) {
   bpf::Place place;
   place.kernel.pins = config.bpf_pins;
-  place.services = services;
+  place.services = networks.services;
+  place.local_pods = networks.node_pods;
   for (const auto& text : config.pod_namespaces) {
     auto slash = text.rfind('/');
     if (!text.ends_with('*') || slash == std::string::npos) place.pods.push_back({text});
@@ -85,7 +86,7 @@ base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Conf
                       fmt::format("the proxy mode '{}' is unknown: it is auto, bpf or nftables", config.mode));
   TRY(auto layout, layout_of(config));
   if (config.mode != "nftables") {
-    auto sockets = make_bpf(config, layout.networks.services, clock);
+    auto sockets = make_bpf(config, layout.networks, clock);
     if (sockets) out.push_back(std::move(*sockets));
     else if (config.mode == "bpf") return std::unexpected(std::move(sockets).error().wrap("proxy mode bpf"));
     else base::log_warning("proxy", "no eBPF at the sockets, nftables does it alone: {}", sockets.error().message);

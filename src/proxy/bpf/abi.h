@@ -90,8 +90,8 @@ struct udp_key {
   __u32 zero;
 };
 struct udp_flow {
-  struct ip_address service; /* back only */
-  __u32 endpoint, serial;    /* forward only */
+  struct ip_address service; /* back only, as its port */
+  __u32 endpoint, serial;
   __u16 service_port;
   __u16 zero0;
   __u32 zero1;

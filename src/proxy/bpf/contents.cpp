@@ -385,10 +385,8 @@ void Contents::retire(uint32_t index, Time now) {
   __atomic_store_n(&e.usable, 0, __ATOMIC_RELEASE);
   retired_[index] = now;
   if (!served) return;
-  Endpoint lost;
-  lost.address = from_kernel(e.address);
-  lost.port = ntohs(e.port);
-  lost_.emplace_back(lost, static_cast<Protocol>(e.protocol));
+  if (memory_.flows[index].in_flight == 0) return;
+  lost_.push_back({index, e.serial, from_kernel(e.address), static_cast<Protocol>(e.protocol), 0});
 }
 
 void Contents::settle_retired(Time now) {
@@ -408,7 +406,12 @@ void Contents::settle_retired(Time now) {
   }
 }
 
-std::vector<std::pair<Endpoint, Protocol>> Contents::take_lost() { return std::exchange(lost_, {}); }
+std::vector<Lost> Contents::take_lost() { return std::exchange(lost_, {}); }
+
+bool Contents::is_lost(const Lost& lost) const {
+  const auto& e = memory_.endpoints[lost.endpoint];
+  return e.serial == lost.serial && !e.usable && memory_.flows[lost.endpoint].in_flight > 0;
+}
 
 std::vector<Count> Contents::counts() const {
   std::map<std::string, Count> whole;

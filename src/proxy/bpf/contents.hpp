@@ -61,6 +61,14 @@ struct Update {
   std::vector<service_key> erased;
 };
 
+// An endpoint that no Service port names any more; sockets may still be connected to it.
+struct Lost {
+  uint32_t endpoint = 0, serial = 0;
+  Address address;
+  Protocol protocol = Protocol::tcp;
+  int cuts = 0;  // how often its sockets were ended
+};
+
 class Contents {
  public:
   using Time = std::chrono::nanoseconds;
@@ -78,8 +86,9 @@ class Contents {
 
   Sizes larger() const { return larger_; }
   std::vector<Count> counts() const;
-  // Endpoints that were taken out of service: the sockets to them are to be cut.
-  std::vector<std::pair<Endpoint, Protocol>> take_lost();
+  // Those that were taken out of service since the last time, and have sockets.
+  std::vector<Lost> take_lost();
+  bool is_lost(const Lost& endpoint) const;  // still, and still with sockets
 
  private:
   struct Identity {
@@ -125,7 +134,7 @@ class Contents {
   std::map<Identity, uint32_t> endpoints_;
   std::vector<uint32_t> uses_;  // of an endpoint by pools
   std::map<uint32_t, Time> retired_;  // endpoints without use, since
-  std::vector<std::pair<Endpoint, Protocol>> lost_;
+  std::vector<Lost> lost_;
   Rows rows_, endpoint_places_, pool_places_;
   uint32_t next_serial_ = 1;
   // Between prepare() and finish():

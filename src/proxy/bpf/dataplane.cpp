@@ -1,14 +1,28 @@
 #include "proxy/bpf/dataplane.hpp"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <map>
 #include <optional>
+#include <thread>
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "proxy/bpf/contents.hpp"
+#include "proxy/bpf/cut.hpp"
+#include "sys/fd.hpp"
+#include "sys/namespaces.hpp"
 
 namespace proxy::bpf {
 
 namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{500};
+// A socket may have been on its way to the endpoint at the first time. Who then still holds one does so on purpose.
+constexpr int kCuts = 3;
 
 std::pair<ip_address, ip_address> address_and_mask(const Network& network) {
   Address mask;
@@ -22,16 +36,27 @@ class BpfDataplane final : public Dataplane {
   BpfDataplane(std::unique_ptr<Kernel> kernel, const sys::Clock& clock) : clock_(clock) {
     state_.lock()->kernel = std::move(kernel);
   }
-  ~BpfDataplane() override { watch_.reset(); }
+  ~BpfDataplane() override {
+    watch_.reset();
+    state_.lock()->stopped = true;
+    wake_.notify_all();
+    if (cutter_.joinable()) cutter_.join();
+  }
 
   base::Result<void> start(const Place& place) {
     std::vector<std::pair<ip_address, ip_address>> networks;
     for (const auto& network : place.services) networks.push_back(address_and_mask(network));
     TRY(node_cookie_, namespace_cookie(place.node_namespace));
+    node_.reset(place.node_namespace < 0 ? ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+                                         : ::fcntl(place.node_namespace, F_DUPFD_CLOEXEC, 0));
+    if (!node_) return std::unexpected(base::errno_error("open the node's network namespace", errno));
+    local_pods_ = place.local_pods;
     std::vector<uint64_t> old;
     {
       auto state = state_.lock();
       CHECK_OK(state->kernel->set_networks(networks));
+      sockets_map_.reset(::fcntl(state->kernel->map("sockets"), F_DUPFD_CLOEXEC, 0));
+      udp_flows_map_.reset(::fcntl(state->kernel->map("udp_flows"), F_DUPFD_CLOEXEC, 0));
       old = state->kernel->read_namespaces();
       CHECK_OK(state->kernel->set_namespace(node_cookie_, NAMESPACE_NODE));
     }
@@ -39,9 +64,12 @@ class BpfDataplane final : public Dataplane {
       change_namespace(path, cookie, there);
     };
     TRY(watch_, NamespaceWatch::start(place.pods, changed));
-    auto state = state_.lock();
-    for (auto cookie : old)
-      if (cookie != node_cookie_ && !state->namespaces.contains(cookie)) state->kernel->erase_namespace(cookie);
+    {
+      auto state = state_.lock();
+      for (auto cookie : old)
+        if (cookie != node_cookie_ && !state->namespaces.contains(cookie)) state->kernel->erase_namespace(cookie);
+    }
+    cutter_ = std::jthread([this] { cut_lost(); });
     return {};
   }
 
@@ -77,8 +105,10 @@ class BpfDataplane final : public Dataplane {
   struct State {
     std::unique_ptr<Kernel> kernel;
     std::optional<Contents> contents;  // none: what the kernel holds is not known
-    std::set<uint64_t> namespaces;     // of pods
+    std::map<uint64_t, std::string> namespaces;  // of pods, by cookie: their files
+    std::vector<Lost> lost;                      // endpoints whose sockets wait for their end
     bool attached = false;
+    bool stopped = false;
   };
 
   std::chrono::nanoseconds now() const { return clock_.steady_now().time_since_epoch(); }
@@ -101,7 +131,69 @@ class BpfDataplane final : public Dataplane {
       return written;
     }
     contents.finish(now());
+    if (auto lost = contents.take_lost(); !lost.empty()) {
+      state.lost.insert(state.lost.end(), lost.begin(), lost.end());
+      wake_.notify_all();
+    }
     return {};
+  }
+
+  // On its own thread: nobody who changes a Service waits for the namespaces of all pods to be looked through.
+  void cut_lost() {
+    while (true) {
+      std::vector<Lost> lost;
+      std::vector<std::string> pods;
+      {
+        auto state = state_.lock();
+        wake_.wait(state.native(), [&] { return state->stopped || !state->lost.empty(); });
+        if (state->stopped) return;
+        std::erase_if(state->lost, [&](const Lost& l) {
+          return l.cuts == kCuts || (state->contents && !state->contents->is_lost(l));
+        });
+        lost = state->lost;
+        for (const auto& [cookie, path] : state->namespaces) pods.push_back(path);
+      }
+      std::erase_if(lost, [&](const Lost& l) { return !is_dead(l); });
+      if (!lost.empty()) {
+        cut_inside(node_.get(), lost);
+        for (const auto& path : pods)
+          if (auto fd = sys::open_netns(path)) cut_inside(fd->get(), lost);
+      }
+      auto state = state_.lock();
+      for (auto& l : state->lost)
+        l.cuts += std::any_of(lost.begin(), lost.end(), [&](const Lost& cut) { return cut.serial == l.serial; });
+      if (wake_.wait_for(state.native(), kLookAgain, [&] { return state->stopped; })) return;
+    }
+  }
+
+  // Datagrams to an endpoint that serves no more are lost. A stream goes on to its end, but to a pod that is no more.
+  bool is_dead(const Lost& lost) const {
+    if (lost.protocol == Protocol::udp) return true;
+    if (!contains(local_pods_, lost.address)) return false;
+    bool routed = true;
+    (void)sys::inside_netns(node_.get(), [&]() -> base::Result<void> {
+      routed = has_host_route(lost.address);
+      return {};
+    });
+    return !routed;
+  }
+
+  void cut_inside(int network_namespace, const std::vector<Lost>& lost) {
+    auto done = sys::inside_netns(network_namespace, [&]() -> base::Result<void> {
+      for (auto protocol : {Protocol::udp, Protocol::tcp}) {
+        auto of_this = [&](const Lost& l) { return l.protocol == protocol; };
+        if (std::none_of(lost.begin(), lost.end(), of_this)) continue;
+        SocketMaps maps{sockets_map_.get(), udp_flows_map_.get()};
+        TRY(int count, cut_sockets(maps, protocol, [&](uint32_t endpoint, uint32_t serial) {
+              return std::any_of(lost.begin(), lost.end(),
+                                 [&](const Lost& l) { return l.endpoint == endpoint && l.serial == serial; });
+            }));
+        if (count > 0) base::log_info("proxy", "{} {} sockets to endpoints that are gone were ended", count,
+                                      protocol_name(protocol));
+      }
+      return {};
+    });
+    if (!done) base::log_warning("proxy", "sockets to endpoints that are gone stay: {}", done.error().message);
   }
 
   static base::Result<void> write_node_addresses(State& state, const Table& table) {
@@ -119,7 +211,7 @@ class BpfDataplane final : public Dataplane {
       state->kernel->erase_namespace(cookie);
       return;
     }
-    state->namespaces.insert(cookie);
+    state->namespaces[cookie] = path;
     if (auto done = state->kernel->set_namespace(cookie, NAMESPACE_POD); !done)
       base::log_warning("proxy", "{}: {}; its connections to Services take the packet rules' way", path,
                         done.error().message);
@@ -127,7 +219,12 @@ class BpfDataplane final : public Dataplane {
 
   const sys::Clock& clock_;
   uint64_t node_cookie_ = 0;
+  sys::Fd node_;
+  sys::Fd sockets_map_, udp_flows_map_;  // the same one for all generations of the maps
+  std::vector<Network> local_pods_;
   base::Guarded<State> state_;
+  std::condition_variable wake_;
+  std::jthread cutter_;
   std::unique_ptr<NamespaceWatch> watch_;
 };
 

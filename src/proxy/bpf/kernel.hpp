@@ -67,6 +67,8 @@ class Kernel {
   base::Result<void> erase_services(std::span<const service_key> keys);
   base::Result<std::vector<std::pair<service_key, service_entry>>> read_services() const;
 
+  int map(const char* name) const;  // open, owned by this object
+
   base::Result<void> set_networks(std::span<const std::pair<ip_address, ip_address>> address_and_mask);
   base::Result<void> set_namespace(uint64_t cookie, uint32_t place);
   void erase_namespace(uint64_t cookie);
@@ -81,7 +83,6 @@ class Kernel {
   base::Result<void> attach_program(Generation& generation, const std::string& name);
   base::Result<void> pin_maps(Generation& generation);
   void use(std::unique_ptr<Generation> generation);
-  int map(const char* name) const;
 
   Options options_;
   sys::Fd cgroup_;

@@ -341,6 +341,14 @@ static __always_inline void forget(struct bpf_sock_addr *ctx) {
   bpf_sk_storage_delete(&sockets, ctx->sk);
 }
 
+static __always_inline void write_back(const struct udp_key *back, const struct target *to, const struct chosen *c) {
+  struct udp_flow home = {.service = to->key.address,
+                          .service_port = to->key.port,
+                          .endpoint = c->endpoint,
+                          .serial = c->serial};
+  bpf_map_update_elem(&udp_flows, back, &home, BPF_ANY);
+}
+
 static __always_inline void remember(struct bpf_sock_addr *ctx, const struct target *to, const struct chosen *c) {
   struct socket_state *s = bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!s) return; /* no memory: the connection works, getpeername() tells the endpoint */
@@ -352,6 +360,14 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct tar
   s->endpoint = c->endpoint;
   s->serial = c->serial;
   count(s);
+  if (to->key.protocol == IPPROTO_UDP) {
+    /* Nobody but this program can read what is kept with a datagram socket; who ends stale ones reads this. */
+    struct udp_key back = {.socket = bpf_get_socket_cookie(ctx),
+                           .address = c->address,
+                           .port = c->port,
+                           .direction = UDP_BACK};
+    write_back(&back, to, c);
+  }
 }
 
 static __always_inline enum verdict on_connect(struct bpf_sock_addr *ctx, struct target *to, struct chosen *c) {
@@ -433,8 +449,7 @@ static __always_inline enum verdict on_send(struct bpf_sock_addr *ctx, struct ta
   struct udp_key back = {.socket = forward.socket, .address = c->address, .port = c->port, .direction = UDP_BACK};
   struct udp_flow *home = bpf_map_lookup_elem(&udp_flows, &back);
   if (home && same(&home->service, &to->key.address) && home->service_port == to->key.port) return CHOSEN;
-  struct udp_flow fresh = {.service = to->key.address, .service_port = to->key.port};
-  bpf_map_update_elem(&udp_flows, &back, &fresh, BPF_ANY);
+  write_back(&back, to, c);
   return CHOSEN;
 }
 

@@ -490,6 +490,42 @@ TEST_F(Sockets, ATableThatChangedMeanwhileIsMadeRight) {
   EXPECT_EQ(connect_in(*pod_, "10.96.0.11", 80).answer, "Connection refused");
 }
 
+TEST_F(Sockets, ConnectedDatagramSocketsToALostEndpointAreEnded) {
+  auto dns = [](const std::string& address) {
+    Table table;
+    add(table, kService, 53, route("default/dns", {address}, 5353), Protocol::udp);
+    add(table, kService, 80, route("default/web", {address}, 8080));
+    return table;
+  };
+  apply(dns("10.244.0.12"));
+  auto through = connect_in(*pod_, kService, 53, SOCK_DGRAM);
+  auto direct = connect_in(*pod_, "10.244.0.12", 5353, SOCK_DGRAM);
+  auto stream = connect_in(*pod_, kService, 80);
+  apply(dns("10.244.0.13"));
+  pollfd poll{through.fd.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&poll, 1, 2000), 1);
+  EXPECT_EQ(hear(through.fd.get()), "Software caused connection abort");
+  auto to = target(kService, 53);
+  ASSERT_EQ(::connect(through.fd.get(), reinterpret_cast<sockaddr*>(&to.address), to.size), 0);
+  ASSERT_EQ(::send(through.fd.get(), "?", 1, 0), 1);
+  EXPECT_EQ(hear(through.fd.get()), "10.244.0.13");
+  ASSERT_EQ(::send(direct.fd.get(), "?", 1, 0), 1);
+  EXPECT_EQ(hear(direct.fd.get()), "10.244.0.12") << "it never asked for the Service";
+  EXPECT_EQ(::send(stream.fd.get(), "?", 1, MSG_NOSIGNAL), 1) << "a stream goes on to its end";
+}
+
+TEST_F(Sockets, StreamsToAPodThatIsNoMoreAreEnded) {
+  place_.local_pods = {*parse_network("10.244.0.0/24")};
+  plane_.reset();
+  start();
+  apply(web({"10.244.0.12"}));
+  auto stream = connect_in(*pod_, kService, 80);
+  apply(web({}));  // nothing in the node's routes leads to 10.244.0.12/32
+  pollfd poll{stream.fd.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&poll, 1, 2000), 1);
+  EXPECT_EQ(hear(stream.fd.get()), "Software caused connection abort");
+}
+
 TEST_F(Sockets, MapsGrowWithTheTable) {
   Table table = web({"10.244.0.11", "10.244.0.12"});
   auto held = connect_in(*pod_, kService, 80);
