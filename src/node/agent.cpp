@@ -43,6 +43,7 @@ class LocalAgent final : public Agent {
         events_(client_, clock, "kubelet", config_.name),
         heartbeat_(config_, client_, clock, *runtime_, images_, facts_),
         streams_(records_, *runtime_, clock, config_.run_dir),
+        drain_(client_, clock, config_.name, [this](const std::string& key) { queue_.add(key); }),
         probes_(*runtime_, clock, events_, config_.run_dir, [this](const std::string& key) { queue_.add(key); }),
         sync_({.config = config_,
                .client = client_,
@@ -56,6 +57,7 @@ class LocalAgent final : public Agent {
                .services = services_,
                .queue = queue_,
                .probes = probes_,
+               .drain = drain_,
                .facts = facts_,
                .allocatable = node_capacity(config_, facts_, read_pressure(config_.state_dir))}) {}
   ~LocalAgent() override { stop(); }
@@ -88,6 +90,7 @@ class LocalAgent final : public Agent {
     });
     heartbeat_.start();
     services_.start();
+    drain_.start();
     if (auto watching = watcher_.start([this] { look_at_all(); }); !watching) {
       base::log_error("node", "{}", watching.error().message);
     }
@@ -108,6 +111,7 @@ class LocalAgent final : public Agent {
     for (auto& worker : workers_) worker.join();
     workers_.clear();
     probes_.stop();
+    drain_.stop();
     watcher_.stop();
     heartbeat_.stop();
   }
@@ -153,6 +157,7 @@ class LocalAgent final : public Agent {
   client::EventRecorder events_;
   Heartbeat heartbeat_;
   Streams streams_;
+  Drain drain_;
   Probes probes_;
   PodSync sync_;
   FolderWatcher watcher_;

@@ -4,6 +4,7 @@
 // Threading: reconciles pods by key on a few worker threads; the Handler may be called from any thread.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct Config {
   std::string cluster_domain = "cluster.local";
   int max_pods = 110;
   int sync_workers = 4;
+  // How long a deleted pod may wait, before it is told to end, for the proxies to send it nothing more.
+  std::chrono::milliseconds drain_timeout{2000};
   // Pods reach one another only when the node forwards. In a network namespace of its own the agent turns
   // that on by itself; in the host's only when this says so.
   bool forward_on_host = false;

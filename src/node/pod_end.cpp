@@ -26,10 +26,12 @@ void send_signal(const ContainerRecord& container, int signal) {
 base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std::chrono::seconds grace) {
   if (!record.cleaned) {
     CHECK_OK(observe(pod, record));
+    if (record.end_asked == base::Time{}) record.end_asked = c_.clock.now();
     const auto deadline = c_.clock.now() + grace;
     if (!record.ending) {
+      if (pod != nullptr && must_drain(*pod, record, grace)) return c_.records.put(record);
       record.ending = true;
-      record.kill_at = deadline;
+      record.kill_at = record.end_asked + grace;
       for (const auto& container : record.containers) {
         if (container.state != State::running) continue;
         if (pod != nullptr) event(*pod, false, "Killing", "Stopping container " + container.name);
@@ -49,6 +51,7 @@ base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std:
     record.waiting.clear();
     CHECK_OK(clean_up(record, pod == nullptr));
     record.cleaned = true;
+    c_.drain.forget(record.uid);
     CHECK_OK(c_.records.put(record));
   }
   if (pod == nullptr) return clean_up(record, true);
@@ -56,6 +59,22 @@ base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std:
   CHECK_OK(publish(*pod, record));
   if (pod->metadata.deletion_timestamp.empty()) return {};
   return delete_from_api(*pod);
+}
+
+// The grace period runs all the while: the pod's own part of it is at least half.
+bool PodSync::must_drain(const api::Pod& pod, PodRecord& record, std::chrono::seconds grace) {
+  const auto running = [](const ContainerRecord& c) { return c.state == State::running; };
+  if (std::none_of(record.containers.begin(), record.containers.end(), running)) return false;
+  std::string why;
+  if (!c_.drain.must_wait(record.uid, record.key(), why)) return false;
+  const auto limit =
+      record.end_asked + std::min<std::chrono::milliseconds>(c_.config.drain_timeout, std::chrono::milliseconds(grace) / 2);
+  if (c_.clock.now() < limit) {
+    again_at(record, limit);
+    return true;
+  }
+  event(pod, true, "DrainTimeout", "Ending the pod although it may still be sent connections: " + why);
+  return false;
 }
 
 // True when none runs any more. Otherwise an exit, or the end of the grace period, brings the pod back.

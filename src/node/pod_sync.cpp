@@ -60,6 +60,7 @@ base::Result<void> PodSync::sync(const std::string& key) {
     if (record.cleaned) {
       CHECK_OK(c_.records.erase(record.uid));
       c_.probes.forget(record.uid);
+      c_.drain.forget(record.uid);
       published_.lock()->erase(record.uid);
     }
   }

@@ -15,6 +15,7 @@
 #include "client/informer.hpp"
 #include "client/workqueue.hpp"
 #include "node/agent.hpp"
+#include "node/drain.hpp"
 #include "node/environment.hpp"
 #include "node/image_store.hpp"
 #include "node/ipam.hpp"
@@ -41,6 +42,7 @@ struct Context {
   client::Informer<api::Service>& services;
   client::WorkQueue& queue;
   Probes& probes;
+  Drain& drain;
   const MachineFacts& facts;
   std::map<std::string, std::string> allocatable;
 };
@@ -96,6 +98,8 @@ class PodSync {
 
   // pod_end.cpp
   base::Result<void> end_pod(const api::Pod* pod, PodRecord& record, std::chrono::seconds grace);
+  // True while the proxies still may send it connections, within limits.
+  bool must_drain(const api::Pod& pod, PodRecord& record, std::chrono::seconds grace);
   base::Result<bool> stop_containers(const api::Pod* pod, PodRecord& record);
   base::Result<void> clean_up(PodRecord& record, bool logs_too);
   base::Result<void> release_network(PodRecord& record);

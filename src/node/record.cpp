@@ -129,6 +129,7 @@ base::Value to_value(const PodRecord& record) {
                       {"veth", record.veth},
                       {"netns", record.netns},
                       {"started", time_text(record.started)},
+                      {"endAsked", time_text(record.end_asked)},
                       {"ending", record.ending},
                       {"killed", record.killed},
                       {"killAt", time_text(record.kill_at)},
@@ -152,6 +153,7 @@ base::Result<PodRecord> pod_record_from(const base::Value& value) {
   record.veth = value["veth"].as_string();
   record.netns = value["netns"].as_string();
   record.started = time_from(value["started"]);
+  record.end_asked = time_from(value["endAsked"]);
   record.ending = value["ending"].as_bool();
   record.killed = value["killed"].as_bool();
   record.kill_at = time_from(value["killAt"]);

@@ -76,7 +76,8 @@ struct PodRecord {
   std::string netns;  // path
   base::Time started{};
   std::vector<ContainerRecord> containers;  // init containers first, in the pod's order
-  // Ending: since when, and when SIGTERM becomes SIGKILL.
+  // Ending: since when it is asked to, whether it was told (SIGTERM), and when that becomes SIGKILL.
+  base::Time end_asked{};
   bool ending = false;
   bool killed = false;
   base::Time kill_at{};

@@ -1,0 +1,45 @@
+// The node's half of the drain handshake, its pure part: which pods are still given connections by EndpointSlices, at
+// which revision they were taken out, and which proxies have done so. Values only; one thread at a time.
+//
+// A pod that is deleted waits until the slices have it out and every live proxy says that its kernel knows; see
+// proxy/acknowledge.hpp for the other half.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "api/types.hpp"
+#include "base/time.hpp"
+
+namespace node {
+
+class DrainPlan {
+ public:
+  // A change of a slice; null: there was none, or it is gone. Slices that no proxy reads are passed over.
+  void on_slice(const std::string& key, const api::EndpointSlice* before, const api::EndpointSlice* after);
+  // The Lease of a proxy; null: it is gone.
+  void on_lease(const std::string& name, const api::Lease* lease);
+  void forget(const std::string& uid) { pods_.erase(uid); }
+
+  enum class Wait : uint8_t { none, slices, proxies };
+  Wait waits(const std::string& uid, base::Time now) const;
+  // "the proxies on a, b have not taken it out": for who was waited for in vain.
+  std::string reason(const std::string& uid, base::Time now) const;
+
+ private:
+  struct Place {
+    bool in_use = false;
+    uint64_t out_since = 0;  // revision; 0: no proxy ever had it
+  };
+  struct Proxy {
+    uint64_t applied = 0;
+    base::Time live_until{};
+  };
+  uint64_t needed(const std::map<std::string, Place>& places) const;
+
+  std::map<std::string, std::map<std::string, Place>> pods_;  // by uid, by slice
+  std::map<std::string, Proxy> proxies_;
+};
+
+}  // namespace node
