@@ -7,17 +7,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
+#include <random>
 #include <set>
-#include <sstream>
 
-#include "base/strings.hpp"
 #include "proxy/nft/apply.hpp"
 #include "proxy/nft/render.hpp"
-#include "proxy/simulate.hpp"
-#include "proxy/table.hpp"
 #include "sys/process.hpp"
+#include "cases.hpp"
 #include "world.hpp"
 
 namespace packets {
@@ -29,168 +26,39 @@ using Kind = Verdict::Kind;
 // Enough that each of three endpoints is met: the chance that one is not is below 1 in 10^9.
 constexpr int kTries = 60;
 
-struct Probe {
-  int line = 0;
-  std::string from, to;
-  proxy::Protocol protocol = proxy::Protocol::tcp;
-  int port = 0;
-  Kind kind = Kind::pass;
-  std::set<std::string> endpoints;  // "address:port"
-  bool masqueraded = false, sticky = false;
-};
-struct Step {
-  std::map<std::string, api::Service> services;
-  std::map<std::string, proxy::Slices> slices;
-  std::vector<Probe> probes;
-};
-struct Case {
-  std::string name;
-  std::vector<Step> steps{1};
-};
-
-std::vector<std::string> words_of(const std::string& line) {
-  std::istringstream in(line);
-  return {std::istream_iterator<std::string>(in), {}};
-}
-
-void read_service(Step& step, const std::vector<std::string>& words) {
-  api::Service s;
-  s.metadata.namespace_ = "default";
-  s.metadata.name = words.at(1);
-  s.spec.type = "ClusterIP";
-  s.spec.cluster_ip = words.at(2);
-  for (size_t i = 3; i < words.size(); ++i) {
-    if (words[i] == "local") {
-      s.spec.internal_traffic_policy = "Local";
-    } else if (words[i].starts_with("affinity=")) {
-      s.spec.session_affinity = "ClientIP";
-      s.spec.session_affinity_config = api::SessionAffinityConfig{api::ClientIPConfig{std::stoi(words[i].substr(9))}};
-    } else {
-      auto parts = base::split(words[i], ':');
-      api::ServicePort port;
-      port.name = parts.at(0);
-      port.protocol = parts.at(1);
-      port.port = std::stoi(parts.at(2));
-      s.spec.ports.push_back(port);
-    }
-  }
-  step.services[s.metadata.name] = s;
-}
-
-std::shared_ptr<api::EndpointSlice> read_slice(Step& step, const std::vector<std::string>& words) {
-  auto slice = std::make_shared<api::EndpointSlice>();
-  slice->address_type = "IPv4";
-  for (size_t i = 2; i < words.size(); ++i) {
-    auto parts = base::split(words[i], ':');
-    api::EndpointSlicePort port;
-    port.name = parts.at(0);
-    port.protocol = parts.at(1);
-    port.port = std::stoi(parts.at(2));
-    slice->ports.push_back(port);
-  }
-  step.slices[words.at(1)].push_back(slice);
-  return slice;
-}
-
-void read_endpoint(api::EndpointSlice& slice, const std::vector<std::string>& words) {
-  api::Endpoint e;
-  e.addresses = {address_of(words.at(1))};
-  const auto& state = words.at(2);
-  e.conditions = api::EndpointConditions{state == "ready", state == "ready" || state == "serving",
-                                         state == "serving" || state == "gone"};
-  e.node_name = words.size() > 3 ? words[3].substr(5) : "here";
-  slice.endpoints.push_back(e);
-}
-
-bool read_expectation(Probe& probe, const std::vector<std::string>& words) {
-  static const std::map<std::string, Kind> kKinds = {{"forward", Kind::forward},
-                                                     {"reset", Kind::reset},
-                                                     {"unreachable", Kind::unreachable},
-                                                     {"drop", Kind::drop}};
-  auto kind = kKinds.find(words.at(1));
-  if (kind == kKinds.end()) return false;
-  probe.kind = kind->second;
-  for (size_t i = 2; i < words.size(); ++i) {
-    if (words[i] == "masqueraded") probe.masqueraded = true;
-    else if (words[i] == "sticky") probe.sticky = true;
-    else probe.endpoints.insert(address_of(words[i].substr(0, 4)) + words[i].substr(4));
-  }
-  return true;
-}
-
-Case read_case(const std::filesystem::path& file) {
-  Case out;
-  std::ifstream in(file);
-  std::shared_ptr<api::EndpointSlice> slice;
-  int number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    auto words = words_of(line);
-    if (words.empty()) continue;
-    auto& step = out.steps.back();
-    const auto& word = words[0];
-    if (word == "NAME") out.name = line.substr(5);
-    else if (word == "SERVICE") read_service(step, words);
-    else if (word == "SLICE") slice = read_slice(step, words);
-    else if (word == "ENDPOINT" && slice) read_endpoint(*slice, words);
-    else if (word == "PACKET")
-      step.probes.push_back({number, words.at(1), words.at(3),
-                             words.at(4) == "tcp" ? proxy::Protocol::tcp : proxy::Protocol::udp,
-                             std::stoi(words.at(5)), Kind::pass, {}, false, false});
-    else if (word == "EXPECT" && !step.probes.empty() && read_expectation(step.probes.back(), words)) continue;
-    else if (word == "CHANGE") out.steps.emplace_back();
-    else ADD_FAILURE() << file << ":" << number << ": cannot read: " << line;
-  }
-  return out;
-}
-
-std::vector<std::filesystem::path> case_files() {
-  std::vector<std::filesystem::path> out;
-  for (const auto& entry : std::filesystem::directory_iterator(SAMPAN_SOURCE_DIR "/tests/packets"))
-    if (entry.path().extension() == ".case") out.push_back(entry.path());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-void build(proxy::TableBuilder& builder, const Step& step) {
-  for (const auto& name : std::set(builder.services()))
-    if (!step.services.contains(name)) builder.set(name, {});
-  for (const auto& [name, service] : step.services) {
-    auto slices = step.slices.find(name);
-    builder.set(name, proxy::plan_service(service, slices == step.slices.end() ? proxy::Slices() : slices->second,
-                                          {"here", ""}));
-  }
-}
-
 const proxy::nft::Layout& layout() {
   static const proxy::nft::Layout layout = [] {
     proxy::nft::Layout out;
-    out.networks = {{*proxy::parse_network("10.244.0.0/16")}, {*proxy::parse_network("10.96.0.0/16")}, {}};
+    out.networks = networks();
+    out.node_v4 = proxy::parse_address(address_of("node"));
+    out.node_v6 = proxy::parse_address(address_of("node", proxy::Family::v6));
     return out;
   }();
   return layout;
 }
 
-proxy::Packet packet_of(const Probe& probe) {
-  return {*proxy::parse_address(address_of(probe.from)), *proxy::parse_address(probe.to), probe.protocol,
-          static_cast<uint16_t>(probe.port), probe.from == "node"};
-}
-
-class Packets : public testing::TestWithParam<std::filesystem::path> {};
+using Parameter = std::tuple<std::filesystem::path, proxy::Family>;
+class Packets : public testing::TestWithParam<Parameter> {
+ protected:
+  Case read() const { return read_case(std::get<0>(GetParam()), std::get<1>(GetParam())); }
+  std::string place(const Probe& probe) const {
+    return std::get<0>(GetParam()).filename().string() + ":" + std::to_string(probe.line);
+  }
+};
 
 TEST_P(Packets, simulator) {
   proxy::TableBuilder builder;
-  for (const auto& step : read_case(GetParam()).steps) {
+  for (const auto& step : read().steps) {
     build(builder, step);
     for (const auto& probe : step.probes) {
-      SCOPED_TRACE(GetParam().filename().string() + ":" + std::to_string(probe.line));
-      auto verdict = simulate(builder.table(), layout().networks, packet_of(probe));
+      SCOPED_TRACE(place(probe));
+      auto verdict = simulate(builder.table(), networks(), packet_of(probe));
       EXPECT_EQ(verdict.kind, probe.kind);
       EXPECT_EQ(verdict.sticky, probe.sticky);
       std::set<std::string> endpoints;
       for (const auto& e : verdict.choices) {
         endpoints.insert(proxy::format_address(e.address) + ":" + std::to_string(e.port));
-        EXPECT_EQ(masquerades(layout().networks, packet_of(probe), *verdict.route, e), probe.masqueraded);
+        EXPECT_EQ(masquerades(networks(), packet_of(probe), *verdict.route, e), probe.masqueraded);
       }
       EXPECT_EQ(endpoints, probe.endpoints);
     }
@@ -210,17 +78,18 @@ World* world() {
 // `remembered`: where the sticky clients of this case went before; while that endpoint is there they go there again.
 void play(const Probe& probe, std::map<std::string, std::string>& remembered) {
   std::set<std::string> servers;
-  // The kernel sends six ICMP errors to one host and then one a second (net.ipv4.icmp_ratelimit): one packet only.
+  // Silence takes its time.
   bool once = probe.kind == Kind::drop || probe.kind == Kind::unreachable;
   int tries = once ? 1 : probe.endpoints.size() > 1 ? kTries : 3;
+  auto family = proxy::parse_address(probe.to)->family();
   for (int i = 0; i < tries; ++i) {
-    auto seen = world()->send(probe.from, probe.to, probe.protocol, probe.port);
+    auto seen = world()->send(probe.from, probe.to, probe.protocol, probe.port, probe.size);
     ASSERT_TRUE(seen) << seen.error().message;
     ASSERT_EQ(seen->kind, probe.kind);
     if (seen->kind != Kind::forward) continue;
     servers.insert(seen->server);
     ASSERT_TRUE(probe.endpoints.contains(seen->server)) << seen->server;
-    ASSERT_EQ(seen->client != address_of(probe.from), probe.masqueraded) << "the server saw " << seen->client;
+    ASSERT_EQ(seen->client != address_of(probe.from, family), probe.masqueraded) << "the server saw " << seen->client;
   }
   if (probe.kind != Kind::forward) return;
   if (!probe.sticky) {
@@ -243,16 +112,18 @@ TEST_P(Packets, nft) {
   proxy::nft::Shared shared;
   bool first = true;
   std::map<std::string, std::string> remembered;
-  for (const auto& step : read_case(GetParam()).steps) {
+  for (const auto& step : read().steps) {
     build(builder, step);
     auto change = builder.take_change();
     auto rendered = first ? render_rebuild(layout(), builder.table()) : render_change(layout(), shared, change);
     auto applied = runner->apply(rendered.script);
     ASSERT_TRUE(applied) << applied.error().message << "\n" << rendered.script;
     shared = rendered.shared;
+    ASSERT_TRUE(world()->forget_flows());
     first = false;
     for (const auto& probe : step.probes) {
-      SCOPED_TRACE(GetParam().filename().string() + ":" + std::to_string(probe.line));
+      if (probe.sockets_only) continue;
+      SCOPED_TRACE(place(probe));
       play(probe, remembered);
     }
   }
@@ -271,7 +142,7 @@ TEST(Rules, a_rebuild_over_live_rules_keeps_affinity) {
   auto runner = proxy::nft::Runner::find(world()->node_namespace());
   ASSERT_TRUE(runner);
   (void)runner->apply(render_removal(layout()));
-  auto state = read_case(SAMPAN_SOURCE_DIR "/tests/packets/affinity.case").steps.at(0);
+  auto state = read_case(SAMPAN_SOURCE_DIR "/tests/packets/affinity.case", proxy::Family::v4).steps.at(0);
   std::set<std::string> servers;
   for (int restart = 0; restart < 12; ++restart) {
     proxy::TableBuilder builder;
@@ -300,8 +171,103 @@ TEST(Rules, a_table_of_another_form_is_replaced) {
   EXPECT_TRUE(runner->apply(render_removal(layout())));
 }
 
-INSTANTIATE_TEST_SUITE_P(cases, Packets, testing::ValuesIn(case_files()),
-                         [](const auto& info) { return info.param.stem().string(); });
+// Any world, any packet: the rules do what the simulator says.
+class Agreement : public testing::TestWithParam<int> {
+ protected:
+  template <class T>
+  const T& one_of(const std::vector<T>& all) {
+    return all[random_() % all.size()];
+  }
+  bool chance(unsigned percent) { return random_() % 100 < percent; }
+
+  // Lines as in a file, so that a failure can be made one.
+  std::string world_text() {
+    std::string out;
+    for (int n = 0; n < 5; ++n) {
+      auto node_port = [&](int port) { return chance(60) ? fmt::format(":{}", 30'000 + 10 * n + port) : std::string(); };
+      out += fmt::format("SERVICE s{} 10.96.0.1{} http:TCP:80{} dns:UDP:53{} assoc:SCTP:99{}", n, n, node_port(1), node_port(2), node_port(3));
+      if (chance(60)) out += fmt::format(" lb=203.0.113.1{}", n);
+      if (chance(60)) out += fmt::format(" external=198.51.100.1{}", n);
+      if (chance(40)) out += " local-outside";
+      if (chance(25)) out += " local";
+      if (chance(25)) out += " affinity=60";
+      if (chance(25)) out += " sources=" + one_of<std::string>({"192.0.2.0/24", "10.244.0.0/16,192.0.2.1/32", "198.51.100.2/32"});
+      if (chance(30)) out += " balance=" + one_of<std::string>({"round-robin", "maglev", "least-connections"});
+      out += "\n";
+      if (chance(15)) continue;
+      out += fmt::format("SLICE s{} http:TCP:8080 dns:UDP:5353 assoc:SCTP:9999{}\n", n, chance(20) ? " weight=3" : "");
+      for (int pod = 1; pod <= kPods; ++pod) {
+        if (chance(50)) continue;
+        out += fmt::format("ENDPOINT pod{} {} node={}\n", pod, one_of<std::string>({"ready", "ready", "not", "serving", "gone"}),
+                           one_of<std::string>({"here", "other"}));
+      }
+    }
+    for (int n = 0; n < 14; ++n) out += packet_line();
+    return out;
+  }
+  std::string packet_line() {
+    auto from = one_of<std::string>({"pod1", "pod2", "pod4", "node", "outside", "stranger"});
+    int service = static_cast<int>(random_() % 6);  // the last one is nobody's
+    int protocol = static_cast<int>(random_() % 3);
+    auto name = one_of<std::string>({"tcp", "udp", "sctp"});
+    protocol = name == "tcp" ? 1 : name == "udp" ? 2 : 3;
+    int port = std::array{0, 80, 53, 99}[static_cast<size_t>(protocol)];
+    auto to = one_of<std::string>({"10.96.0.1", "10.96.0.1", "203.0.113.1", "198.51.100.1", "node", "ping"});
+    if (to == "ping") return fmt::format("PACKET {} -> 10.96.0.1{} icmp\n", from, service);
+    if (to == "node") return fmt::format("PACKET {} -> node {} {}\n", from, name, 30'000 + 10 * service + protocol);
+    return fmt::format("PACKET {} -> {}{} {} {}\n", from, to, service, name, port);
+  }
+
+  std::mt19937 random_{static_cast<unsigned>(GetParam())};
+};
+
+TEST_P(Agreement, of_rules_and_simulator) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: network namespaces";
+  ASSERT_TRUE(world());
+  auto runner = proxy::nft::Runner::find(world()->node_namespace());
+  ASSERT_TRUE(runner);
+  (void)runner->apply(render_removal(layout()));
+  auto rendered = proxy::nft::render_rebuild(layout(), {});
+  ASSERT_TRUE(runner->apply(rendered.script));
+  proxy::TableBuilder builder;
+  auto family = GetParam() % 2 ? proxy::Family::v6 : proxy::Family::v4;
+  for (int step = 0; step < 3; ++step) {
+    auto text = world_text();
+    auto read = read_text(text, "generated", family).steps.at(0);
+    build(builder, read);
+    rendered = render_change(layout(), rendered.shared, builder.take_change());
+    auto applied = runner->apply(rendered.script);
+    ASSERT_TRUE(applied) << applied.error().message << "\n" << rendered.script;
+    ASSERT_TRUE(world()->forget_flows());
+    for (const auto& probe : read.probes) {
+      auto verdict = simulate(builder.table(), networks(), packet_of(probe));
+      if (verdict.kind == Kind::pass) continue;  // whoever is there may answer
+      // A pod cannot be on another node and here.
+      auto itself = [&](const proxy::Endpoint& e) { return e.address == packet_of(probe).source && !e.local; };
+      if (std::any_of(verdict.choices.begin(), verdict.choices.end(), itself)) continue;
+      auto seen = world()->send(probe.from, probe.to, probe.protocol, probe.port);
+      ASSERT_TRUE(seen) << seen.error().message;
+      ASSERT_EQ(seen->kind, verdict.kind) << "line " << probe.line << " of\n" << text;
+      if (verdict.kind != Kind::forward) continue;
+      const proxy::Endpoint* chosen = nullptr;
+      for (const auto& e : verdict.choices)
+        if (seen->server == proxy::format_address(e.address) + ":" + std::to_string(e.port)) chosen = &e;
+      ASSERT_TRUE(chosen) << "line " << probe.line << " went to " << seen->server << " of\n" << text;
+      auto own = address_of(probe.from, family);
+      ASSERT_EQ(seen->client != own, masquerades(networks(), packet_of(probe), *verdict.route, *chosen))
+          << "line " << probe.line << " to " << seen->server << " was seen as from " << seen->client << " of\n" << text;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(worlds, Agreement, testing::Range(0, 40));
+
+INSTANTIATE_TEST_SUITE_P(cases, Packets,
+                         testing::Combine(testing::ValuesIn(case_files()), testing::Values(proxy::Family::v4, proxy::Family::v6)),
+                         [](const auto& info) {
+                           return std::get<0>(info.param).stem().string() +
+                                  (std::get<1>(info.param) == proxy::Family::v4 ? "_v4" : "_v6");
+                         });
 
 }  // namespace
 }  // namespace packets

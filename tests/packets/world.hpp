@@ -12,8 +12,10 @@
 namespace packets {
 
 inline constexpr int kPods = 4;
-// "pod1".."pod4", "node", "outside".
-std::string address_of(const std::string& host);
+// Of "pod1".."pod4", "node", "outside", and "stranger" (a second address of outside).
+std::string address_of(const std::string& host, proxy::Family family = proxy::Family::v4);
+// Every IPv4 address of this world has an IPv6 twin: fd00::a:b:c:d, written with the same digits; networks too.
+std::string twin(const std::string& v4);
 
 struct Seen {
   proxy::Verdict::Kind kind = proxy::Verdict::Kind::pass;
@@ -34,8 +36,11 @@ class World {
   static base::Result<std::unique_ptr<World>> make();
   virtual ~World() = default;
   virtual int node_namespace() const = 0;
-  virtual base::Result<Seen> send(const std::string& host, const std::string& to, proxy::Protocol protocol,
-                                  int port) = 0;
+  // Makes the node's connection tracker forget everything: no test meets the flows of another by a port used again.
+  virtual base::Result<void> forget_flows() = 0;
+  // The first packet of a new connection; `size`: bytes of a UDP packet, above 1472 it goes in fragments.
+  virtual base::Result<Seen> send(const std::string& host, const std::string& to, proxy::Protocol protocol, int port,
+                                  size_t size = 1) = 0;
   virtual base::Result<std::unique_ptr<UdpFlow>> open_udp_flow(const std::string& host, const std::string& to,
                                                                int port) = 0;
 };

@@ -14,9 +14,9 @@ std::string address_and_port(const Address& address, uint16_t port) {
 }
 
 // What names an endpoint among those of one Service port for as long as it lives, also over a restart of the proxy:
-// remembered clients are kept by it. Those for clients outside have ids of their own. Never 0.
-uint32_t endpoint_id(const Endpoint& endpoint, bool outside) {
-  uint64_t x = (static_cast<uint64_t>(endpoint.port) << 1) | (outside ? 1 : 0);
+// remembered clients are kept by it. Never 0.
+uint32_t endpoint_id(const Endpoint& endpoint) {
+  uint64_t x = endpoint.port;
   for (size_t i = 0; i < 16; i += 8) {
     for (size_t j = i; j < i + 8; ++j) x = (x << 8 | x >> 56) ^ endpoint.address.bytes[j];
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -29,19 +29,18 @@ uint32_t endpoint_id(const Endpoint& endpoint, bool outside) {
 // nft spells the scratch register (meta priority) as major:minor.
 std::string id_text(uint32_t id) { return fmt::format("{:x}:{:x}", id >> 16, id & 0xffff); }
 
-// Ids of all endpoints; two that hash alike get different ones.
-std::vector<uint32_t> ids_of(const Targets& targets, bool outside) {
+// Ids of all endpoints of a route; two that hash alike get different ones.
+std::map<Endpoint, uint32_t> ids_of(const Route& route) {
+  std::set<Endpoint> sorted(route.endpoints.begin(), route.endpoints.end());
+  if (route.outside) sorted.insert(route.outside->endpoints.begin(), route.outside->endpoints.end());
   std::set<uint32_t> used;
-  std::set<Endpoint> sorted(targets.endpoints.begin(), targets.endpoints.end());
   std::map<Endpoint, uint32_t> ids;
   for (const auto& e : sorted) {
-    uint32_t id = endpoint_id(e, outside);
+    uint32_t id = endpoint_id(e);
     while (id == 0 || !used.insert(id).second) ++id;
     ids[e] = id;
   }
-  std::vector<uint32_t> out;
-  for (const auto& e : targets.endpoints) out.push_back(ids.at(e));
-  return out;
+  return ids;
 }
 
 // Which endpoint each slot has: as many slots as its weight, all divided by what they have in common.
@@ -83,7 +82,7 @@ struct Names {
 void add_targets(Elements& out, const Names& names, const Route& route, const Targets& targets, bool outside) {
   bool sticky = route.affinity_seconds > 0;
   auto slots = slots_of(targets);
-  auto ids = sticky ? ids_of(targets, outside) : std::vector<uint32_t>();
+  auto ids = sticky ? ids_of(route) : std::map<Endpoint, uint32_t>();
   size_t first = outside ? kOutsideSlots : 0;
   for (size_t slot = 0; slot < slots.size(); ++slot) {
     const auto& e = targets.endpoints[slots[slot]];
@@ -92,7 +91,7 @@ void add_targets(Elements& out, const Names& names, const Route& route, const Ta
       out[names.protocol + "_" + names.prefix + "endpoints"][fmt::format("{} . {}", first + slot, names.place)] = target;
       continue;
     }
-    std::string id = id_text(ids[slots[slot]]);
+    std::string id = id_text(ids.at(e));
     out[names.prefix + "sticky_slots"][fmt::format("{} . {}", first + slot, names.full)] = id;
     out[names.prefix + "sticky_live"][fmt::format("{} . {}", id, names.full)] =
         "goto " + remember_name(route.affinity_seconds, !names.prefix.empty());

@@ -70,6 +70,7 @@ class Script {
   Family family() const { return family_; }
 
  private:
+  std::string client_key(bool node_port, std::string_view port) const;
   void declare(std::string_view kind, std::string_view map_name, const std::string& type);
   void find_chains();
   void refuse_chains();
@@ -86,6 +87,17 @@ class Script {
 void Script::declare(std::string_view kind, std::string_view map_name, const std::string& type) {
   line("add {} {} {} {{ {}; }}", kind, name_, map_name, type);
   line("flush {} {} {}", kind, name_, map_name);
+}
+
+// By what a client is remembered. nft 1.0 cannot update maps with keys above 16 bytes, hence two hashes of the addresses in
+// IPv6; a clash (1 in 2^64) would share an endpoint.
+std::string Script::client_key(bool node_port, std::string_view port) const {
+  if (family_ == Family::v4)
+    return fmt::format("ip saddr . {}meta l4proto . {} dport", node_port ? "" : "ip daddr . ", port);
+  auto hash = [&](int seed) {
+    return fmt::format("jhash ip6 saddr{} mod 4294967295 seed {} . ", node_port ? "" : " . ip6 daddr", seed);
+  };
+  return fmt::format("{}{}meta l4proto . {} dport", hash(1), hash(3), port);
 }
 
 // `typeof` gives a map key the type of the random number; the port of its value then names a protocol, so that there is
@@ -114,8 +126,10 @@ void Script::maps() {
       declare("map", p + "_" + prefix + "sticky", fmt::format("typeof meta priority . {}{} dport : {}", daddr, p, target));
     }
     // Filled by packets; not flushed, so that clients are remembered over a restart.
-    line("add map {} {}affinity {{ typeof {} saddr . {} : meta priority; flags dynamic, timeout; size {}; }}", name_,
-         prefix, ip_, full, kAffinityClients);
+    auto client = family_ == Family::v4 ? client_key(node_port, "tcp")
+                                        : "numgen random mod 65536 . numgen random mod 65536 . meta l4proto . tcp dport";
+    line("add map {} {}affinity {{ typeof {} : meta priority; flags dynamic, timeout; size {}; }}", name_, prefix, client,
+         kAffinityClients);
   }
 }
 
@@ -212,10 +226,11 @@ void Script::stick_rules(const Way& way, const std::string& name) {
   auto key = fmt::format("{}meta l4proto . th dport", way.node_port ? "" : ip_ + " daddr . ");
   auto offset = way.outside ? fmt::format(" offset {}", kOutsideSlots) : "";
   rule(name, "meta priority set 0:0");
-  rule(name, "meta priority set {} saddr . {} map @{}affinity", ip_, key, prefix);
+  auto client = client_key(way.node_port, "th");
+  rule(name, "meta priority set {} map @{}affinity", client, prefix);
   rule(name, "meta priority . {} vmap @{}sticky_live", key, prefix);
   // Its endpoint has gone: an update of the element would renew its time but not what it says.
-  rule(name, "meta l4proto {{ tcp, udp, sctp }} delete @{}affinity {{ {} saddr . {} : meta priority }}", prefix, ip_, key);
+  rule(name, "meta l4proto {{ tcp, udp, sctp }} delete @{}affinity {{ {} : meta priority }}", prefix, client);
   for (size_t mod : {way.count, size_t{1}}) {
     rule(name, "meta priority set numgen random mod {}{} . {} map @{}sticky_slots", mod, offset, key, prefix);
     rule(name, "meta priority . {} vmap @{}sticky_live", key, prefix);
@@ -227,10 +242,8 @@ void Script::remember_chain(uint32_t seconds, bool node_port) {
   std::string prefix = node_port ? "node_" : "";
   std::string daddr = node_port ? "" : ip_ + " daddr . ";
   chain(name);
-  rule(name,
-       "meta l4proto {{ tcp, udp, sctp }} update @{}affinity {{ {} saddr . {}meta l4proto . th dport timeout {}s : meta "
-       "priority }}",
-       prefix, ip_, daddr, seconds);
+  rule(name, "meta l4proto {{ tcp, udp, sctp }} update @{}affinity {{ {} timeout {}s : meta priority }}", prefix,
+       client_key(node_port, "th"), seconds);
   for (auto protocol : kProtocols)
     rule(name, "meta l4proto {0} dnat {1} to meta priority . {2}{0} dport map @{0}_{3}sticky", protocol_name(protocol),
          ip_, daddr, prefix);
