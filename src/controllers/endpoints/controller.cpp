@@ -56,7 +56,7 @@ class EndpointsLoop final : public Controller {
   base::Result<void> reconcile(const std::string& key) {
     auto service = services_.get(key);
     auto known = endpoints_.get(key);
-    if (!service) return remove_leftover(known.get());
+    if (!service || service->spec.type == "ExternalName") return remove_leftover(known.get());
     if (!service->metadata.deletion_timestamp.empty() || !has_managed_endpoints(*service)) return {};
     std::vector<std::shared_ptr<const api::Pod>> pods;
     for (auto& pod : pods_.list(service->metadata.namespace_)) {
@@ -77,7 +77,8 @@ class EndpointsLoop final : public Controller {
     return std::unexpected(std::move(error));
   }
 
-  // Only what this controller made goes with its Service: users may make Endpoints before their Service.
+  // Only what this controller made goes with its Service, or when that becomes a name: users may make Endpoints before
+  // their Service.
   base::Result<void> remove_leftover(const api::Endpoints* known) {
     if (!known) return {};
     auto it = known->metadata.labels.find("endpoints.kubernetes.io/managed-by");
