@@ -33,7 +33,7 @@ struct ClusterPaths {
 // What `up` decided once and later commands must know.
 struct ClusterSettings {
   int api_port = 0;       // on the host's loopback
-  int index = 0;          // which /30 links the cluster to the host, when it is not isolated
+  int index = 0;          // which link network (10.243.INDEX.0/24) the cluster has, when it is not isolated
   bool isolated = false;
 };
 

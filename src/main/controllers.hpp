@@ -15,6 +15,7 @@ using ClientFor = std::function<client::Client(const std::string& user)>;
 std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const ClientFor& client_for,
                                                                        const sys::Clock& clock,
                                                                        const std::string& api_address, int api_port,
-                                                                       std::chrono::nanoseconds event_ttl);
+                                                                       std::chrono::nanoseconds event_ttl,
+                                                                       std::vector<base::AddressSpan> balancer_pool);
 
 }  // namespace main_

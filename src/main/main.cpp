@@ -54,9 +54,10 @@ int run(int argc, char** argv) {
   auto* server_command = with_name(app.add_subcommand("server", "The all-in-one in the foreground, on the network it is started in"));
   server_command->add_option("--address", server.address, "The node's IP address (default: the one of eth0)");
   server_command->add_option("--port", server.port, "Port of the API")->capture_default_str();
-  server_command->add_option("--service-cidr", server.service_cidr, "Addresses of Services")->capture_default_str();
+  server_command->add_option("--service-cidr,--service-cluster-ip-range", server.service_cidr, "Addresses of Services: one range, or one of IPv4 and one of IPv6; the first family is the default one")->capture_default_str();
   server_command->add_option("--cluster-cidr", server.cluster_cidr, "Addresses of all pods: one range, or one of IPv4 and one of IPv6; the first family is the pods' main one")->capture_default_str();
   server_command->add_option("--pod-cidr", server.pod_cidr, "Addresses of this node's pods (default: the first /24 and /64 of --cluster-cidr)");
+  server_command->add_option("--load-balancer-addresses", server.load_balancer_addresses, "Addresses for Services of type LoadBalancer: RANGE/BITS, FIRST-LAST or single ones, with commas (default: a part of the link network that 'up' makes)");
   server_command->add_option("--event-ttl", server.event_ttl_minutes, "Minutes after which an Event is deleted")->capture_default_str()->check(CLI::Range(1, 525'600));
   server_command->add_option("--watch-history-minutes", server.watch_history_minutes, "Minutes of changes that a watch can go back")->capture_default_str()->check(CLI::Range(0, 10'000));
   server_command->add_option("--watch-history-revisions", server.watch_history_revisions, "Number of changes that a watch can always go back")->capture_default_str()->check(CLI::Range(100, 10'000'000));

@@ -32,7 +32,7 @@ sys::Mac mac_of(int index, int host) {
 
 // `host` is the end: 1 or 2. IPv6 only where the kernel has it.
 base::Result<void> add_link_addresses(sys::Netlink& netlink, int link, int index, int host) {
-  CHECK_OK(netlink.add_address(link, link_address(index, host), 30));
+  CHECK_OK(netlink.add_address(link, link_address(index, host), 24));
   if (!node::has_ipv6()) return {};
   return netlink.add_address(link, link_address6(index, host), 64);
 }
@@ -102,6 +102,8 @@ std::string second_node_address() {
     if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET6 || std::string_view(one->ifa_name) != kNodeLink) continue;
     auto* address = reinterpret_cast<sockaddr_in6*>(one->ifa_addr);
     if (IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr)) continue;
+    auto* mask = reinterpret_cast<sockaddr_in6*>(one->ifa_netmask);
+    if (mask && mask->sin6_addr.s6_addr[15] == 0xff) continue;  // a load balancer's (proxy/announce)
     char text[INET6_ADDRSTRLEN];
     return ::inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text);
   }
@@ -120,6 +122,19 @@ base::Result<std::string> first_node_part(const std::string& cluster_cidr) {
     parts.push_back(range.text());
   }
   return base::join(parts, ",");
+}
+
+std::string default_balancer_addresses(const std::string& address, const std::string& second_address) {
+  std::string out;
+  if (address.starts_with("10.243.") && address.ends_with(".2")) {
+    const std::string net = address.substr(0, address.rfind('.'));
+    out = fmt::format("{0}.64-{0}.254", net);
+  }
+  if (second_address.starts_with("fd00:10:243:") && second_address.ends_with("::2")) {
+    const std::string net = second_address.substr(0, second_address.rfind(':'));
+    out += fmt::format("{1}{0}:64-{0}:fe", net, out.empty() ? "" : ",");
+  }
+  return out;
 }
 
 std::string first_address(const std::string& cidr) {

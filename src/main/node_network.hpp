@@ -10,7 +10,7 @@
 namespace main_ {
 
 // Makes the namespace with lo and eth0 when it is not there. Isolated: eth0's other end stays in the same namespace, so
-// nothing leads out. Otherwise it is on the host, with the other address of the cluster's /30 (and its /64 of IPv6).
+// nothing leads out. Otherwise it is on the host, with an address of the same /24 (and /64 of IPv6).
 base::Result<void> make_node_network(const ClusterPaths& paths, const ClusterSettings& settings);
 // Removes the namespace (and with it every veth in it). Missing: no error.
 base::Result<void> remove_node_network(const ClusterPaths& paths);
@@ -20,6 +20,9 @@ base::Result<std::string> node_address(const std::string& given);
 std::string second_node_address();
 // What the one node gets of "10.244.0.0/16,fd00:10:244::/56": a /24 and a /64.
 base::Result<std::string> first_node_part(const std::string& cluster_cidr);
+// What load balancers get where nobody says it: .64 to .254 (and ::64 to ::fe) of the link network that `up` makes, "" for
+// a node that is on any other network.
+std::string default_balancer_addresses(const std::string& address, const std::string& second_address);
 // "10.96.0.0/16" -> "10.96.0.1".
 std::string first_address(const std::string& cidr);
 // In the server: routes cluster IPs of either family to eth0, so that the node's own connections to them reach the packet path at all.

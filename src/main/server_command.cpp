@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "api/kinds.hpp"
+#include "base/address.hpp"
 #include "base/log_format.hpp"
 #include "client/client.hpp"
 #include "main/controllers.hpp"
@@ -107,6 +108,7 @@ class Cluster {
   ClusterPaths paths_;
   sys::SystemClock clock_;
   sys::Fd pid_lock_;
+  std::vector<base::Cidr> services_;
   api::Registry registry_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<server::ApiServer> api_;
@@ -147,7 +149,9 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                       },
                       .live = false});
 
-  TRY(auto pki, open_pki(paths_.state_dir + "/pki", {"127.0.0.1", address, first_address(options_.service_cidr)},
+  auto kubernetes = services_.front().first;
+  ++kubernetes.number;
+  TRY(auto pki, open_pki(paths_.state_dir + "/pki", {"127.0.0.1", address, kubernetes.text()},
                          {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                           "kubernetes.default.svc.cluster.local", paths_.netns_name},
                          clock_));
@@ -166,17 +170,24 @@ base::Result<void> Cluster::start() {
   CHECK_OK(sys::make_dirs(paths_.run_dir, 0755));
   TRY(pid_lock_, lock_pid_file(paths_));
   TRY(std::string address, node_address(options_.address));
-  CHECK_OK(route_service_cidr(options_.service_cidr));
+  TRY(services_, base::parse_cidrs(options_.service_cidr));
+  for (const auto& cidr : services_) CHECK_OK(route_service_cidr(cidr.text()));
+  auto wanted = options_.load_balancer_addresses;
+  if (wanted.empty()) wanted = default_balancer_addresses(address, second_node_address());
+  auto balancer_pool = base::parse_spans(wanted);
+  if (!balancer_pool) return std::unexpected(std::move(balancer_pool).error().wrap("--load-balancer-addresses"));
   CHECK_OK(make_api(address));
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
-  controllers_ = make_controllers(as, clock_, address, options_.port, std::chrono::minutes(options_.event_ttl_minutes));
+  controllers_ = make_controllers(as, clock_, address, options_.port,
+                                  std::chrono::minutes(options_.event_ttl_minutes), *balancer_pool);
   for (auto& controller : controllers_) controller->start();
   controllers_started_ = true;
   scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);
   scheduler_->start();
 
-  proxy::Config proxy_config{.node_name = paths_.netns_name, .service_cidr = options_.service_cidr};
+  proxy::Config proxy_config{.node_name = paths_.netns_name, .pod_cidr = options_.cluster_cidr,
+                             .service_cidr = options_.service_cidr};
   TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
   proxy_->start();
 

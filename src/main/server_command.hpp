@@ -14,9 +14,11 @@ struct ServerOptions {
   int port = 6443;            // on the node's addresses
   int listen_fd = -1;         // a further listening socket, passed by `up`: on the host's loopback
   int ready_fd = -1;          // gets "ready" or an error line
-  std::string service_cidr = "10.96.0.0/16";
+  std::string service_cidr = "10.96.0.0/16,fd00:10:96::/112";  // the first family is the one that Services get by default
   std::string cluster_cidr = "10.244.0.0/16,fd00:10:244::/56";  // of all pods
   std::string pod_cidr;  // of this node's pods; "": the first part of cluster_cidr
+  // For Services of type LoadBalancer; "": part of the link network that `up` makes, elsewhere none.
+  std::string load_balancer_addresses;
   int event_ttl_minutes = 60;
   // History for watches: at least so many changes, and all of the last minutes.
   int watch_history_minutes = 5;
