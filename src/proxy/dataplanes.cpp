@@ -112,6 +112,8 @@ base::Result<std::set<Address>> node_addresses(const std::vector<Network>& node_
       continue;
     }
     if (!address.is_loopback() && !address.is_routable()) continue;  // link-local: of one link only
+    // Of load balancers: see announce.hpp.
+    if (!address.is_loopback() && std::string_view(one->ifa_name) == "lo") continue;
     auto same_family = [&](const Network& n) { return n.family() == address.family(); };
     bool limited = std::any_of(node_ports_in.begin(), node_ports_in.end(), same_family);
     if (!limited || contains(node_ports_in, address)) out.insert(address);

@@ -166,6 +166,17 @@ base::Result<void> Netlink::add_address(int index, const std::string& ip, int pr
   return talk(message.header, "add address " + ip);
 }
 
+base::Result<void> Netlink::remove_address(int index, const std::string& ip, int prefix) {
+  TRY(auto address, parse_ip(ip));
+  Message message(RTM_DELADDR, 0);
+  auto* info = message.extra<ifaddrmsg>();
+  info->ifa_family = address.family;
+  info->ifa_prefixlen = static_cast<uint8_t>(prefix);
+  info->ifa_index = static_cast<uint32_t>(index);
+  put_ip(message.header, IFA_LOCAL, address);
+  return talk(message.header, "remove address " + ip);
+}
+
 base::Result<void> Netlink::replace_route(const Route& route) {
   TRY(auto family_of, parse_ip(!route.destination.empty() ? route.destination
                                : route.gateway.empty()    ? "0.0.0.0"
@@ -203,6 +214,20 @@ base::Result<void> Netlink::set_neighbour(int index, const std::string& ip, cons
   put_ip(message.header, NDA_DST, address);
   mnl_attr_put(message.header, NDA_LLADDR, mac.size(), mac.data());
   return talk(message.header, "set neighbour " + ip);
+}
+
+base::Result<void> Netlink::set_proxied(int index, const std::string& ip, bool proxied) {
+  TRY(auto address, parse_ip(ip));
+  Message message(proxied ? RTM_NEWNEIGH : RTM_DELNEIGH, proxied ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+  auto* info = message.extra<ndmsg>();
+  info->ndm_family = address.family;
+  info->ndm_ifindex = index;
+  info->ndm_state = NUD_PERMANENT;
+  info->ndm_flags = NTF_PROXY;
+  put_ip(message.header, NDA_DST, address);
+  auto done = talk(message.header, (proxied ? "answer for " : "no longer answer for ") + ip);
+  if (!done && !proxied && done.error().reason == base::Reason::not_found) return {};
+  return done;
 }
 
 }  // namespace sys

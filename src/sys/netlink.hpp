@@ -35,6 +35,7 @@ class Netlink {
   base::Result<void> no_link_local(int index);
   // IPv6 addresses are usable at once: without duplicate address detection.
   base::Result<void> add_address(int index, const std::string& ip, int prefix);
+  base::Result<void> remove_address(int index, const std::string& ip, int prefix);
   struct Route {
     std::string destination;  // "" is the default route
     int prefix = 0;
@@ -45,6 +46,8 @@ class Netlink {
   };
   base::Result<void> replace_route(const Route& route);
   base::Result<void> set_neighbour(int index, const std::string& ip, const Mac& mac);  // permanent
+  // Whether the link answers for the address as if it had it (the link's proxy_ndp switch must be on for IPv6).
+  base::Result<void> set_proxied(int index, const std::string& ip, bool proxied);
 
  private:
   struct Close {
