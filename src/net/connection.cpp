@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.hpp"
+#include "net/http1.hpp"
 
 namespace net {
 
@@ -71,13 +72,19 @@ void Connection::answer_plain_http() {
   ERR_clear_error();
 }
 
+void Connection::identify() {
+  if (loop_.tls) identify_peer(channel_.ssl(), loop_.trust.get(), peer_);
+  client_ = peer_.certificate_verified ? peer_.common_name : peer_.address.substr(0, peer_.address.rfind(':'));
+  one_too_many_ = !loop_.join(client_);
+}
+
 void Connection::choose_protocol() {
   phase_ = Phase::open;
+  identify();
   if (!loop_.tls) {  // the first bytes will tell
     set_deadline(std::chrono::seconds(loop_.config.idle_seconds));
     return;
   }
-  identify_peer(channel_.ssl(), loop_.trust.get(), peer_);
   const unsigned char* name = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(channel_.ssl(), &name, &size);
@@ -215,6 +222,7 @@ void Connection::close() {
   socket_.close(ignored);
   resume_.cancel();
   set_collecting(0);
+  if (!client_.empty()) loop_.leave(std::exchange(client_, {}));
   loop_.forget(this);
 }
 
@@ -236,6 +244,13 @@ void Connection::stop() {
 }
 
 void Connection::handle(Request request, const std::shared_ptr<Exchange>& exchange) {
+  if (one_too_many_) {
+    auto response = failure_response(429, fmt::format("this client has {} connections already: share them, or raise "
+                                                      "--max-connections-per-client", loop_.config.max_connections_per_client));
+    response.headers.set("Retry-After", "1");
+    make_responder(exchange)->send(std::move(response));
+    return;
+  }
   try {
     loop_.handler(std::move(request), make_responder(exchange));
   } catch (const std::exception& e) {  // the responder, dropped, has answered 500
@@ -246,6 +261,7 @@ void Connection::handle(Request request, const std::shared_ptr<Exchange>& exchan
 }
 
 void Connection::set_deadline(std::chrono::seconds from_now) {
+  if (one_too_many_) from_now = std::min(from_now, kLingerTime);
   deadline_ = std::chrono::steady_clock::now() + from_now;
   loop_.note_deadline(deadline_);
 }

@@ -33,6 +33,9 @@ class ServerLoop {
   void adopt(int fd, std::string peer_address);
   bool full() const { return connections_.size() >= static_cast<size_t>(config.max_connections); }
   void forget(Connection* connection);
+  // Counts the client's connections; false when it has too many with this one.
+  bool join(const std::string& client);
+  void leave(const std::string& client);
   void mark_dirty(Connection* connection);
   void note_deadline(SteadyTime when);
   // A connection holds so many bytes of bodies more (or fewer). Cuts one when all together are too many.
@@ -57,6 +60,7 @@ class ServerLoop {
   void cut_overdue();
 
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::string, int> clients_;  // how many connections each has
   std::vector<std::shared_ptr<Connection>> dirty_;
   std::vector<Command> commands_;
   bool draining_ = false;
@@ -83,6 +87,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   // Link
   const ServerConfig& config() const override { return loop_.config; }
   const Peer& peer() const override { return peer_; }
+  bool one_too_many() const override { return one_too_many_; }
   const std::shared_ptr<Mailbox>& mailbox() const override { return loop_.mailbox; }
   Output& output() override { return output_; }
   void handle(Request request, const std::shared_ptr<Exchange>& exchange) override;
@@ -104,6 +109,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   enum class Phase : uint8_t { handshake, open, lingering, closed };
 
   Io handshake();
+  void identify();
   void choose_protocol();
   void answer_plain_http();
   void on_readable();
@@ -119,6 +125,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   asio::steady_timer resume_;  // never expires: cancelling it wakes the parked coroutine
   Channel channel_;
   Peer peer_;
+  std::string client_;  // as it is counted; "" before the handshake is over
   Output output_;
   std::unique_ptr<Protocol> protocol_;
   std::unique_ptr<Protocol> next_;
@@ -133,6 +140,7 @@ class Connection final : public Link, public std::enable_shared_from_this<Connec
   bool write_armed_ = false;
   bool close_when_flushed_ = false;
   bool cut_ = false;
+  bool one_too_many_ = false;
   bool input_ended_ = false;
 };
 

@@ -156,6 +156,7 @@ void Http1Connection::refuse(int status, std::string_view text) {
 void Http1Connection::answer(Response response) {
   // Who is nobody is told so once.
   if (response.status == 401 && !link_.peer().certificate_verified) keep_alive_ = false;
+  if (link_.one_too_many()) keep_alive_ = false;
   size_t length = 0;
   for (const Chunk& chunk : response.body) length += chunk ? chunk->size() : 0;
   std::string head;

@@ -18,6 +18,8 @@ class Link {
   virtual ~Link() = default;
   virtual const ServerConfig& config() const = 0;
   virtual const Peer& peer() const = 0;
+  // Its client has too many: every request is refused, and the connection ends after it.
+  virtual bool one_too_many() const = 0;
   virtual const std::shared_ptr<Mailbox>& mailbox() const = 0;
   virtual Output& output() = 0;
   // Calls the handler; its answer comes as commands, later.

@@ -203,6 +203,16 @@ void ServerLoop::adopt(int fd, std::string peer_address) {
 
 void ServerLoop::forget(Connection* connection) { connections_.erase(connection); }
 
+bool ServerLoop::join(const std::string& client) {
+  const int count = ++clients_[client];
+  return config.max_connections_per_client <= 0 || count <= config.max_connections_per_client;
+}
+
+void ServerLoop::leave(const std::string& client) {
+  auto found = clients_.find(client);
+  if (found != clients_.end() && --found->second == 0) clients_.erase(found);
+}
+
 void ServerLoop::mark_dirty(Connection* connection) {
   if (connection->dirty) return;
   connection->dirty = true;
@@ -275,7 +285,7 @@ void ServerLoop::note_collecting(size_t before, size_t now) {
 // Who sends a body within a second is left alone as long as there is any room. Of the others goes who has stopped in the
 // middle, or else the slowest.
 void ServerLoop::cut_slowest() {
-  constexpr size_t kHardFactor = 4;
+  constexpr size_t kHardFactor = 2;
   constexpr auto kStopped = std::chrono::milliseconds(300);
   constexpr double kSlow = 256.0 * 1024;  // bytes a second
   const SteadyTime now = std::chrono::steady_clock::now();

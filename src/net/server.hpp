@@ -21,12 +21,15 @@ struct ServerConfig {
   size_t max_headers = 100;
   size_t max_target = 32u << 10;  // the request target: path and query
   int max_connections = 10'000;
+  // Of one client, known by its certificate, else by its address; each takes 15-30 KiB. Who opens more gets 429 there.
+  // 0: no limit.
+  int max_connections_per_client = 500;
   int idle_seconds = 120;     // keep-alive connection without a request
   int header_seconds = 10;    // from the first byte to the whole request head
   int body_seconds = 60;      // from the head to the whole body
   int stall_seconds = 30;     // a whole answer of which the peer takes nothing
   // Bodies that have not all come yet, of all connections together. Beyond it the slowest sender is cut, if it is slow;
-  // beyond four times as much, the largest.
+  // beyond twice as much, the largest.
   size_t max_collecting = 8u << 20;
   size_t max_pending = 32u << 20;  // bytes queued to one peer that does not read: then it is cut
 };

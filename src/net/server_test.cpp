@@ -509,6 +509,28 @@ TEST(Http1Server, MaxConnections) {
   EXPECT_NE(third.read_until("/in?").find("200 OK"), std::string::npos);
 }
 
+TEST(Http1Server, OneClientHasSoManyConnections) {
+  TestServer server(echo, false, {.max_connections_per_client = 2});
+  auto first = std::make_unique<RawPeer>(server.port);
+  RawPeer second(server.port);
+  for (RawPeer* peer : {first.get(), &second}) {
+    peer->send("GET /in HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_NE(peer->read_until("/in?").find("200 OK"), std::string::npos);
+  }
+  RawPeer third(server.port);
+  third.send("GET /in HTTP/1.1\r\nHost: a\r\n\r\n");
+  const std::string refusal = third.read_to_end();
+  EXPECT_NE(refusal.find("HTTP/1.1 429"), std::string::npos) << refusal;
+  EXPECT_NE(refusal.find("Retry-After: 1"), std::string::npos);
+  EXPECT_NE(refusal.find("--max-connections-per-client"), std::string::npos);
+  first.reset();
+  for (bool served = false; !served;) {  // as soon as the server has seen it go
+    RawPeer fourth(server.port);
+    fourth.send("GET /in HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    served = fourth.read_to_end().find("200 OK") != std::string::npos;
+  }
+}
+
 TEST(Client, DoesNotRepeatWhatMayHaveBeenDone) {
   std::atomic<int> posts{0};
   std::atomic<int> gets{0};

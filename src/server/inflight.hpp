@@ -26,7 +26,7 @@ namespace server {
 struct InflightLimits {
   int reading = 400;   // 0: no limit
   int mutating = 200;
-  size_t body_bytes = 16u << 20;  // of large bodies being worked on, all together
+  size_t body_bytes = 4u << 20;  // of large bodies being worked on, all together
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
 };
 
