@@ -66,6 +66,7 @@ int run(int argc, char** argv) {
   server_command->add_option("--request-timeout", server.request_timeout_seconds, "Seconds until a request is given up with 504")->capture_default_str()->check(CLI::Range(1, 86'400));
   server_command->add_option("--shutdown-delay", server.shutdown_delay_seconds, "Seconds between not being ready and closing the door")->capture_default_str()->check(CLI::Range(0, 3'600));
   server_command->add_option("--audit-log-path", server.audit_log_path, "Write an audit log there, '-' is standard output (default: none)");
+  server_command->add_option("--drain-timeout", server.drain_timeout_seconds, "Seconds that a deleted pod waits at most, before SIGTERM, until no service proxy sends it new connections; 0: not at all")->capture_default_str()->check(CLI::Range(0.0, 60.0));
   server_command->add_option("--audit-policy-file", server.audit_policy_file, "What the audit log tells: a Policy of audit.k8s.io/v1 (default: every request, without bodies)");
   server_command->add_option("--audit-log-maxsize", server.audit_log_maxsize, "MiB of audit log before it is put aside")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   server_command->add_option("--audit-log-maxbackup", server.audit_log_maxbackup, "Audit logs put aside that are kept; 0: all")->capture_default_str()->check(CLI::Range(0, 1'000'000));

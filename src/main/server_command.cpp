@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -18,6 +19,7 @@
 #include "base/address.hpp"
 #include "base/log_format.hpp"
 #include "client/client.hpp"
+#include "client/informer.hpp"
 #include "main/controllers.hpp"
 #include "main/node_network.hpp"
 #include "main/pki_files.hpp"
@@ -100,7 +102,7 @@ class Cluster {
   void drain();
   base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
-    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
+    client::Client client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
                           component_of(user) + "/" SAMPAN_VERSION);
   }
 
@@ -215,6 +217,7 @@ base::Result<void> Cluster::wait_node_ready() {
       for (auto& condition : node->status.conditions) {
         if (condition.type != "Ready") continue;
         if (condition.status == "True") return {};
+  config.drain_timeout = std::chrono::milliseconds(std::lround(options_.drain_timeout_seconds * 1000));
         last = condition.message;
       }
     }

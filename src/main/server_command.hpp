@@ -29,6 +29,7 @@ struct ServerOptions {
   int request_timeout_seconds = 60;
   int shutdown_delay_seconds = 0;  // between "not ready" and the end of new connections
   std::string audit_log_path;      // "": no audit log; "-": standard output
+  double drain_timeout_seconds = 2;  // of a deleted pod, for the proxies
   std::string audit_policy_file;
   int audit_log_maxsize = 100;     // MiB
   int audit_log_maxbackup = 10;
