@@ -70,9 +70,15 @@ class WatchStream {
   virtual void cancel() = 0;  // from any thread
 };
 
+class Sharing;  // informer.hpp
+
 class Client {
  public:
   explicit Client(std::shared_ptr<Transport> transport, std::string user_agent = "sampan");
+
+  // The informers made with this client follow what others follow already.
+  void share(std::shared_ptr<Sharing> sharing) { sharing_ = std::move(sharing); }
+  const std::shared_ptr<Sharing>& sharing() const { return sharing_; }
 
   // Untyped: what the command line and the templates below are made of.
   base::Result<base::Value> get(const Resource& resource, std::string_view name, std::string_view subresource = "");
@@ -119,6 +125,7 @@ class Client {
  private:
   std::shared_ptr<Transport> transport_;
   std::string user_agent_;
+  std::shared_ptr<Sharing> sharing_;
 };
 
 }  // namespace client

@@ -1,7 +1,9 @@
 // A local, always current copy of one collection: list, then watch, list again when the watch is too old. Readers get
-// immutable snapshots of single objects; handlers hear of changes and should only add keys to a WorkQueue.
+// immutable snapshots of single objects; handlers hear of changes and should only add keys to a WorkQueue. Informers of
+// one collection may share one watch and one parse of each event (Sharing).
 //
-// Threading: one thread per informer runs the reflector and calls the handlers; get/list from any thread.
+// Threading: one thread per collection runs the reflector and calls the handlers, one informer after the other; get/list
+// from any thread. start and stop not from a handler.
 #pragma once
 
 #include <atomic>
@@ -35,10 +37,37 @@ class Reflector {
   ~Reflector();  // stops and joins
   void start();
   void stop();
+  // Lists again soon, until settle() says that it has been done.
+  void relist();
+  void settle();
 
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+template <class T>
+class Feed;
+template <class T>
+class Informer;
+
+// By which the informers of one process follow each collection once, whoever they are. Reads with the client that it is
+// made with.
+class Sharing {
+ public:
+  explicit Sharing(Client client) : client_(std::move(client)) {}
+
+ private:
+  template <class T>
+  friend class Informer;
+  template <class T>
+  std::shared_ptr<Feed<T>> join(Informer<T>* informer, const Resource& resource, const ListOptions& options);
+  template <class T>
+  void leave(Informer<T>* informer, const std::shared_ptr<Feed<T>>& feed);
+
+  Client client_;
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<void>> feeds_;  // by what they follow; the type is the resource's
 };
 
 template <class T>
@@ -48,7 +77,11 @@ class Informer {
   // `before` is null for a new object, `after` for a deleted one. Called in order, on the informer's thread.
   using OnChange = std::function<void(const std::string& key, const Ptr& before, const Ptr& after)>;
 
+  // Shares with others when the client does (Client::share).
   Informer(Client client, std::string namespace_ = "", ListOptions options = {});
+  ~Informer() { stop(); }
+  Informer(const Informer&) = delete;
+  Informer& operator=(const Informer&) = delete;
   void on_change(OnChange handler) { handlers_.push_back(std::move(handler)); }  // before start()
   // Called on each object before it is kept: throw away what no reader needs. Before start().
   void trim_with(std::function<void(T& object)> trim) { trim_ = std::move(trim); }
@@ -62,19 +95,29 @@ class Informer {
   std::vector<Ptr> list(std::string_view namespace_) const;
 
  private:
+  friend class Feed<T>;
   using Map = std::map<std::string, Ptr, std::less<>>;
-  void replace(const base::Value& list);
-  void apply(const std::string& type, const base::Value& object);
-  Ptr decode(const base::Value& object) const;
+  class Decoded;
+  // A list comes as begin, its objects, and end.
+  void begin_list();
+  void take_listed(Decoded& object);
+  void end_list();
+  void apply(const std::string& type, Decoded& object);
+  void tell(const std::string& key, const Ptr& before, const Ptr& after) const;
 
+  Client client_;
+  Resource resource_;
+  ListOptions options_;
   std::function<void(T&)> trim_;
   base::Guarded<Map> objects_;
   std::vector<OnChange> handlers_;
+  Map fresh_;            // of the feed's thread
+  bool listed_ = false;  // guarded by the feed
   mutable std::mutex sync_mutex_;
   mutable std::condition_variable sync_changed_;
   bool synced_ = false;
   bool stopped_ = false;
-  Reflector reflector_;
+  std::shared_ptr<Feed<T>> feed_;  // while started
 };
 
 }  // namespace client

@@ -151,6 +151,104 @@ TEST_F(InformerTest, KeepsNoManagedFieldsAndWhatTheTrimLeaves) {
   EXPECT_EQ(map->data, (std::map<std::string, std::string>{{"k", "v"}}));
 }
 
+// Several informers of one process.
+struct SharingTest : testing::Test {
+  using Map = api::ConfigMap;
+  struct Follower {
+    explicit Follower(const Client& client, const ListOptions& options = {}) : informer(client, "", options) {
+      informer.on_change([this](const std::string& key, const auto& before, const auto& after) {
+        auto version = [](const auto& object) { return object ? object->metadata.resource_version : std::string("-"); };
+        auto lines = log.lock();
+        lines->push_back(key + " " + version(before) + ">" + version(after));
+        logged.notify_all();
+      });
+    }
+    std::vector<std::string> wait(size_t count) {
+      auto lines = log.lock();
+      logged.wait(lines.native(), [&] { return lines->size() >= count; });
+      return *lines;
+    }
+    base::Guarded<std::vector<std::string>> log;
+    std::condition_variable logged;
+    Informer<Map> informer;
+  };
+  using Lines = std::vector<std::string>;
+
+  SharingTest() { client.share(std::make_shared<Sharing>(Client(transport))); }
+
+  std::shared_ptr<ScriptedTransport> transport = std::make_shared<ScriptedTransport>();
+  // That of a component must not be asked.
+  Client client{std::make_shared<ScriptedTransport>()};
+};
+
+TEST_F(SharingTest, OneWatchFeedsAllAndWhoComesLaterToo) {
+  transport->answer(200, list_of(5, {config_map("a", "u1", 3)}));
+  auto first_stream = transport->add_stream();
+  Follower first(client), second(client);
+  first.informer.start();
+  EXPECT_EQ(first.wait(1), (Lines{"default/a ->3"}));
+  first_stream->feed(event("ADDED", config_map("b", "u2", 6)));
+  EXPECT_EQ(first.wait(2)[1], "default/b ->6");
+
+  // One more list, of which the first learns nothing new.
+  transport->answer(200, list_of(6, {config_map("a", "u1", 3), config_map("b", "u2", 6)}));
+  auto second_stream = transport->add_stream();
+  second.informer.start();
+  second.informer.wait_synced();
+  EXPECT_EQ(second.wait(2), (Lines{"default/a ->3", "default/b ->6"}));
+  second_stream->feed(event("MODIFIED", config_map("a", "u1", 7)) + event("DELETED", config_map("b", "u2", 8)));
+  EXPECT_EQ(first.wait(4), (Lines{"default/a ->3", "default/b ->6", "default/a 3>7", "default/b 8>-"}));
+  EXPECT_EQ(second.wait(4)[3], "default/b 8>-");
+  EXPECT_EQ(first.informer.get("default/a"), second.informer.get("default/a")) << "one object for both";
+
+  // It goes on without the first; with the last it ends.
+  first.informer.stop();
+  second_stream->feed(event("MODIFIED", config_map("a", "u1", 9)));
+  EXPECT_EQ(second.wait(5)[4], "default/a 7>9");
+  EXPECT_EQ(first.wait(4).size(), 4u);
+  second.informer.stop();
+  EXPECT_EQ(transport->wait_requests(4).size(), 4u);
+}
+
+TEST_F(SharingTest, EachTrimsItsOwn) {
+  transport->answer(200, R"({"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a","namespace":"default"},)"
+                         R"("data":{"k":"v","w":"x"}}]})");
+  transport->add_stream();
+  transport->answer(200, R"({"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a","namespace":"default"},)"
+                         R"("data":{"k":"v","w":"x"}}]})");
+  transport->add_stream();
+  Follower whole(client), without_k(client);
+  without_k.informer.trim_with([](Map& map) { map.data.erase("k"); });
+  without_k.informer.start();
+  without_k.informer.wait_synced();
+  whole.informer.start();
+  whole.informer.wait_synced();
+  using Data = std::map<std::string, std::string>;
+  EXPECT_EQ(whole.informer.get("default/a")->data, (Data{{"k", "v"}, {"w", "x"}}));
+  EXPECT_EQ(without_k.informer.get("default/a")->data, (Data{{"w", "x"}}));
+}
+
+TEST_F(SharingTest, OtherSelectorsAreOtherFeeds) {
+  transport->answer(200, list_of(5, {config_map("a", "u1", 3)}));
+  Follower all(client), some(client, {.label_selector = "x=y", .field_selector = "", .resource_version = ""});
+  all.informer.start();
+  all.informer.wait_synced();
+  transport->answer(200, list_of(5, {}));
+  some.informer.start();
+  some.informer.wait_synced();
+  EXPECT_TRUE(all.informer.get("default/a"));
+  EXPECT_FALSE(some.informer.get("default/a"));
+}
+
+TEST_F(SharingTest, AfterTheLastItStartsAnew) {
+  for (int turn = 0; turn < 2; ++turn) {
+    transport->answer(200, list_of(5, {config_map("a", "u1", 3)}));
+    Follower follower(client);
+    follower.informer.start();
+    EXPECT_EQ(follower.wait(1), (Lines{"default/a ->3"}));
+  }
+}
+
 TEST(ObjectKey, JoinsAndSplits) {
   EXPECT_EQ(object_key("default", "web"), "default/web");
   EXPECT_EQ(object_key("", "node-1"), "node-1");

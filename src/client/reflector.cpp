@@ -47,6 +47,10 @@ struct Reflector::State {
         failures = 0;
         continue;
       }
+      if (listed && again()) {
+        listed = false;
+        continue;
+      }
       if (result || stopped()) continue;
       if (is_too_old(result.error())) {
         listed = false;
@@ -102,7 +106,27 @@ struct Reflector::State {
   bool publish(std::shared_ptr<WatchStream> stream) {
     std::lock_guard lock(mutex);
     current = std::move(stream);
-    return !stop_requested;
+    return !stop_requested && !list_again;
+  }
+
+  void relist() {
+    std::shared_ptr<WatchStream> stream;
+    {
+      std::lock_guard lock(mutex);
+      list_again = true;
+      stream = current;
+    }
+    if (stream) stream->cancel();
+  }
+
+  void settle() {
+    std::lock_guard lock(mutex);
+    list_again = false;
+  }
+
+  bool again() {
+    std::lock_guard lock(mutex);
+    return list_again;
   }
 
   bool stopped() {
@@ -145,6 +169,7 @@ struct Reflector::State {
   std::mutex mutex;
   std::condition_variable changed;
   bool stop_requested = false;             // guarded by mutex
+  bool list_again = false;                 // guarded by mutex
   std::shared_ptr<WatchStream> current;    // guarded by mutex
   std::thread thread;
 };
@@ -160,5 +185,7 @@ void Reflector::start() {
 }
 
 void Reflector::stop() { state_->stop(); }
+void Reflector::relist() { state_->relist(); }
+void Reflector::settle() { state_->settle(); }
 
 }  // namespace client
