@@ -55,6 +55,7 @@ int run(int argc, char** argv) {
   server_command->add_option("--address", server.address, "The node's IP address (default: the one of eth0)");
   server_command->add_option("--port", server.port, "Port of the API")->capture_default_str();
   server_command->add_option("--service-cidr,--service-cluster-ip-range", server.service_cidr, "Addresses of Services: one range, or one of IPv4 and one of IPv6; the first family is the default one")->capture_default_str();
+  server_command->add_option("--proxy-mode", server.proxy_mode, "How Services are routed: bpf (eBPF programs at the sockets, and nftables for what comes from elsewhere), nftables (alone), or auto: bpf where the kernel has it")->check(CLI::IsMember({"auto", "bpf", "nftables"}))->capture_default_str();
   server_command->add_option("--cluster-cidr", server.cluster_cidr, "Addresses of all pods: one range, or one of IPv4 and one of IPv6; the first family is the pods' main one")->capture_default_str();
   server_command->add_option("--pod-cidr", server.pod_cidr, "Addresses of this node's pods (default: the first /24 and /64 of --cluster-cidr)");
   server_command->add_option("--load-balancer-addresses", server.load_balancer_addresses, "Addresses for Services of type LoadBalancer: RANGE/BITS, FIRST-LAST or single ones, with commas (default: a part of the link network that 'up' makes)");

@@ -190,6 +190,9 @@ base::Result<void> Cluster::start() {
 
   proxy::Config proxy_config{.node_name = paths_.netns_name, .pod_cidr = options_.cluster_cidr,
                              .service_cidr = options_.service_cidr};
+  proxy_config.mode = options_.proxy_mode;
+  proxy_config.bpf_pins = paths_.bpf_pins;
+  proxy_config.pod_namespaces = {paths_.run_dir + "/netns"};
   TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
   proxy_->start();
 

@@ -16,6 +16,7 @@ struct ServerOptions {
   int ready_fd = -1;          // gets "ready" or an error line
   std::string service_cidr = "10.96.0.0/16,fd00:10:96::/112";  // the first family is the one that Services get by default
   std::string cluster_cidr = "10.244.0.0/16,fd00:10:244::/56";  // of all pods
+  std::string proxy_mode = "auto";
   std::string pod_cidr;  // of this node's pods; "": the first part of cluster_cidr
   // For Services of type LoadBalancer; "": part of the link network that `up` makes, elsewhere none.
   std::string load_balancer_addresses;
