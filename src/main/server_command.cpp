@@ -19,7 +19,6 @@
 #include "base/address.hpp"
 #include "base/log_format.hpp"
 #include "client/client.hpp"
-#include "client/informer.hpp"
 #include "main/controllers.hpp"
 #include "main/node_network.hpp"
 #include "main/pki_files.hpp"
@@ -102,7 +101,7 @@ class Cluster {
   void drain();
   base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
-    client::Client client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
+    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
                           component_of(user) + "/" SAMPAN_VERSION);
   }
 
