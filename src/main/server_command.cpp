@@ -19,6 +19,7 @@
 #include "base/address.hpp"
 #include "base/log_format.hpp"
 #include "client/client.hpp"
+#include "client/informer.hpp"
 #include "main/controllers.hpp"
 #include "main/node_network.hpp"
 #include "main/pki_files.hpp"
@@ -101,8 +102,15 @@ class Cluster {
   void drain();
   base::Result<void> make_api(const std::string& address);
   client::Client client_as(const std::string& user, std::vector<std::string> groups) {
-    return client::Client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
+    client::Client client(client::make_in_process_transport(api_->handler(), user, std::move(groups)),
                           component_of(user) + "/" SAMPAN_VERSION);
+    if (!informers_) {
+      informers_ = std::make_shared<client::Sharing>(client::Client(
+          client::make_in_process_transport(api_->handler(), "system:apiserver", {"system:masters"}),
+          "informers/" SAMPAN_VERSION));
+    }
+    client.share(informers_);
+    return client;
   }
 
   const ServerOptions& options_;
@@ -113,6 +121,7 @@ class Cluster {
   api::Registry registry_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<server::ApiServer> api_;
+  std::shared_ptr<client::Sharing> informers_;  // of all components
   std::unique_ptr<net::Server> http_;
   std::vector<std::unique_ptr<controllers::Controller>> controllers_;
   std::atomic<bool> controllers_started_{false};
