@@ -90,6 +90,7 @@ class Applier {
       entries_.push_back(std::move(own));
     } else {
       own_ = static_cast<size_t>(before - entries_.begin());
+      if (!rules_.kind->custom) own_written_ = before->written;
       read(*before);
       ManagedEntry last = std::move(*before);
       own.time = last.time;
@@ -105,11 +106,12 @@ class Applier {
     applied.same = merged_ == live_;
     auto& own = entries_[own_];
     own.fields.remove(unowned_fields());
-    if (applied.same && !changed_ && !own.time.empty() && own.fields == last_) {
-      applied.unchanged = true;
-      return applied;
-    }
+    const bool same_fields = own.fields == last_;
+    applied.same_owners = same_fields && !changed_ && !own.time.empty();
+    applied.unchanged = applied.same && applied.same_owners;
+    if (applied.unchanged) return applied;
     if (!applied.same || own.time.empty()) own.time = base::format_time(writer_.now);
+    if (same_fields) own.written = std::move(own_written_);
     std::erase_if(entries_,
                   [](const ManagedEntry& entry) { return entry.written.is_null() && entry.fields.empty(); });
     applied.object = std::move(merged_);
@@ -244,6 +246,7 @@ class Applier {
   ManagedFields entries_;
   size_t own_ = 0;
   FieldSet last_;         // what the manager had applied before
+  Value own_written_;     // the same as it stands in the object
   bool changed_ = false;  // what the others own is not written as it was
   Value merged_;
   std::vector<Conflict> conflicts_;
@@ -335,19 +338,26 @@ void update_last_applied(Value& object, const Value& config) {
 
 Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer, const Value& live,
                              const Value& config, bool force) {
-  const Value& stored = live["metadata"]["managedFields"];
-  auto entries = read_stored_fields(stored);
+  if (!live.is_object()) return apply_config(rules, writer, Value(), Value(), config, force);
+  return apply_config(rules, writer, without_managed_fields(live), live["metadata"]["managedFields"], config, force);
+}
+
+Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer, const Value& live,
+                             Value managed_fields, const Value& config, bool force) {
+  static const Value kNothing{Object()};
+  const bool maybe_twice = writer.manager == kKubectl && !annotation_of(live, kLastApplied).empty();
+  Value stored = maybe_twice ? managed_fields : Value();
+  auto entries = read_stored_fields(std::move(managed_fields));
   if (!entries) {
     return base::fail(Reason::internal_error, "failed to decode managed fields: " + entries.error().message);
   }
   CHECK_OK(check_config(rules, config));
   const bool tracked = !entries->empty();
   if (!tracked && live.is_object()) *entries = before_first_apply(rules, writer, live);
-  Value base_object = without_managed_fields(live);
 
-  Applier applier(rules, writer, base_object, config);
+  Applier applier(rules, writer, live.is_object() ? live : kNothing, config);
   // An annotation to keep true says more than fields do.
-  const bool as_stored = tracked && (writer.manager != kKubectl || annotation_of(live, kLastApplied).empty());
+  const bool as_stored = tracked && !maybe_twice;
   TRY(bool done, applier.run(std::move(*entries), as_stored, force));
   if (!done && writer.manager == kKubectl) {
     if (auto allowed = taken_over(rules, live)) {
@@ -355,7 +365,7 @@ Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer,
       for (auto& conflict : left) conflict.owner.fields.remove(*allowed);
       std::erase_if(left, [](const Conflict& conflict) { return conflict.owner.fields.empty(); });
       if (!left.empty()) return std::unexpected(conflict_error(std::move(left)));
-      TRY(auto again, tracked ? read_stored_fields(stored) : Result<ManagedFields>(before_first_apply(rules, writer, live)));
+      TRY(auto again, tracked ? read_stored_fields(std::move(stored)) : Result<ManagedFields>(before_first_apply(rules, writer, live)));
       TRY(done, applier.run(std::move(again), as_stored, true));
     }
   }

@@ -12,7 +12,8 @@ struct Applied {
   base::Value object;          // not decoded yet: nulls and unset fields are as the merge left them
   base::Value managed_fields;  // of that object
   bool same = false;           // the configuration changed no field of the object
-  bool unchanged = false;      // nor who owns which: object and managed_fields are as they were, and not filled in
+  bool same_owners = false;    // nobody owns anything else than before: only the time of the manager may differ
+  bool unchanged = false;      // both: object and managed_fields are as they were, and not filled in
 };
 
 // `config` as the client sent it, `live` as it is stored (null: there is none), both in the version of the
@@ -20,5 +21,8 @@ struct Applied {
 // (FieldManagerConflict), unknown (500, as upstream) for fields that the schema has not.
 base::Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer,
                                    const base::Value& live, const base::Value& config, bool force);
+// The same with the managedFields beside the object, which has none.
+base::Result<Applied> apply_config(const FieldRules& rules, const FieldWriter& writer, const base::Value& live,
+                                   base::Value managed_fields, const base::Value& config, bool force);
 
 }  // namespace api

@@ -180,6 +180,17 @@ void set_managed_fields(Value& object, Value list) {
   }
 }
 
+Value take_managed_fields(Value& object) {
+  auto* root = object.if_object();
+  auto* metadata = root ? root->find("metadata") : nullptr;
+  auto* members = metadata ? metadata->if_object() : nullptr;
+  auto* list = members ? members->find("managedFields") : nullptr;
+  if (!list) return {};
+  Value taken = std::move(*list);
+  members->erase("managedFields");
+  return taken;
+}
+
 bool same_but_times(const Value& a, const Value& b) {
   const auto &x = a.as_array(), &y = b.as_array();
   return std::ranges::equal(x, y, [](const Value& p, const Value& q) {
@@ -260,18 +271,6 @@ namespace {
 ManagedFields read_stored(Value list) {
   auto entries = read_stored_fields(std::move(list));
   return entries ? std::move(*entries) : ManagedFields();
-}
-
-// The list as it stands in `object`, taken out of it.
-Value take_managed_fields(Value& object) {
-  auto* root = object.if_object();
-  auto* metadata = root ? root->find("metadata") : nullptr;
-  auto* members = metadata ? metadata->if_object() : nullptr;
-  auto* list = members ? members->find("managedFields") : nullptr;
-  if (!list) return {};
-  Value taken = std::move(*list);
-  members->erase("managedFields");
-  return taken;
 }
 
 // The entries to go on from: what the request says where it can be read, else what is stored.

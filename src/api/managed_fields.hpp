@@ -52,6 +52,7 @@ bool resets_managed_fields(const base::Value& list);
 
 // The entries of `object` under the metadata, set or taken away.
 void set_managed_fields(base::Value& object, base::Value list);
+base::Value take_managed_fields(base::Value& object);
 // Whether two lists differ in nothing but times.
 bool same_but_times(const base::Value& a, const base::Value& b);
 

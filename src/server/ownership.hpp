@@ -30,5 +30,7 @@ void keep_reset(base::Value& body);
 
 // Whether the two differ in nothing but resourceVersion and the times in managedFields.
 bool same_object(const base::Value& a, const base::Value& b);
+// The same, whoever owns what.
+bool same_without_managers(const base::Value& a, const base::Value& b);
 
 }  // namespace server

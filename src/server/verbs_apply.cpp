@@ -101,9 +101,26 @@ base::Result<base::Value> config_of_scale(const api::Kind& kind, const base::Val
   return config;
 }
 
+// As api::apply_config, on an object that is taken apart meanwhile and whole again afterwards.
+base::Result<api::Applied> lay_over(const api::FieldRules& rules, const api::FieldWriter& writer, base::Value& live,
+                                    const base::Value& config, bool force) {
+  base::Value managed = api::take_managed_fields(live);
+  auto applied = api::apply_config(rules, writer, live, managed, config, force);
+  api::set_managed_fields(live, std::move(managed));
+  return applied;
+}
+
+Answer unchanged(Writing& writing, const Route& route, const store::Entry& entry, const base::Value& object) {
+  if (route.subresource.empty()) {
+    for (auto& warning : api::warnings_for(*writing.resource.stored, object))
+      writing.context.warnings.push_back(std::move(warning));
+  }
+  return Answer{200, entry.value};
+}
+
 base::Result<Answer> apply(Writing& writing, const Route& route, const Applying& applying) {
   const auto& kind = *writing.resource.kind;
-  const bool scale = route.subresource == "scale";
+  const bool scale = route.subresource == "scale", converts = writing.resource.converts();
   base::Value of_scale;
   if (scale) {
     TRY(of_scale, config_of_scale(kind, applying.config));
@@ -116,21 +133,17 @@ base::Result<Answer> apply(Writing& writing, const Route& route, const Applying&
   base::Value old, converted;
   if (entry) {
     TRY(old, parse_stored(*entry));
-    if (writing.resource.converts()) {
+    if (converts) {
       TRY(converted, to_served(writing.resource, old));
     }
   }
-  const auto& served = writing.resource.converts() ? converted : old;
   api::FieldWriter writer{writing.manager, route.subresource, writing.context.now};
   auto rules = field_rules(catalog, writing.resource, route.subresource);
-  TRY(auto applied, api::apply_config(rules, writer, served, config, applying.force));
+  TRY(auto applied, lay_over(rules, writer, converts ? converted : old, config, applying.force));
   // Name, uid and version are among what is as it was.
-  if (applied.unchanged && entry && !scale && !writing.resource.converts()) {
-    if (route.subresource.empty())
-      for (auto& warning : api::warnings_for(kind, old)) writing.context.warnings.push_back(std::move(warning));
-    return Answer{200, entry->value};
-  }
+  if (applied.unchanged && !scale && !converts) return unchanged(writing, route, *entry, old);
   if (applied.unchanged) {
+    const auto& served = converts ? converted : old;
     applied.managed_fields = served["metadata"]["managedFields"];
     applied.object = served;
     api::set_managed_fields(applied.object, {});
@@ -142,6 +155,8 @@ base::Result<Answer> apply(Writing& writing, const Route& route, const Applying&
   writing.applied_fields = std::move(applied.managed_fields);
   if (!entry) return apply_new(writing, route, std::move(fresh));
   CHECK_OK(check_preconditions(writing, *entry, old, fresh));
+  // Defaults made it what it was.
+  if (applied.same_owners && !scale && same_without_managers(fresh, old)) return unchanged(writing, route, *entry, old);
   TRY(auto answer, replace_object(writing, entry, old, std::move(fresh), route.subresource));
   if (!scale) return answer;
   TRY(auto stored, base::parse_json(answer.json));
