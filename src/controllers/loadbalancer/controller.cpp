@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "api/meta.hpp"
+#include "base/strings.hpp"
 #include "client/events.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
@@ -64,6 +66,8 @@ class LoadBalancerLoop final : public Controller {
   }
 
   base::Result<void> ensure(const std::string& key, const api::Service& service) {
+    // What we wrote comes back as an event, and then it is time to look again.
+    if (auto own = held_.find(key); own != held_.end() && revision_of(service.metadata.resource_version) < own->second.written) return {};
     auto self = holding_of(service, held_by(key, service));
     auto grant = grant_addresses(pool_, service, self, others_of(key));
     if (grant.addresses.empty()) {
@@ -75,7 +79,8 @@ class LoadBalancerLoop final : public Controller {
       warned_.erase(key);
     }
     const bool moved = grant.addresses != self.addresses && !self.addresses.empty();
-    held_[key] = {service.metadata.uid, grant.addresses};
+    auto& held = held_[key];
+    held = {service.metadata.uid, grant.addresses, held.written};
     const auto status = make_status(grant.addresses);
     const auto& now = service.status.load_balancer.value_or(api::LoadBalancerStatus());
     const bool news = now.ingress != status.ingress;
@@ -84,19 +89,22 @@ class LoadBalancerLoop final : public Controller {
     if (!grant.addresses.empty() && !has_balancer_finalizer(service)) {
       auto finalizers = service.metadata.finalizers;
       finalizers.emplace_back(kBalancerFinalizer);
-      CHECK_OK(set_finalizers(service, finalizers));
+      TRY(held.written, set_finalizers(service, finalizers));
     }
-    if (news) CHECK_OK(set_status(service, status));
+    if (news) {
+      TRY(held.written, set_status(service, status));
+    }
     if (said) recorder_.normal(client::ref_of(service), "EnsuredLoadBalancer", "Ensured load balancer");
     if (moved) retry_waiting();
     return {};
   }
 
   base::Result<void> clean_up(const api::Service& service) {
-    recorder_.normal(client::ref_of(service), "DeletingLoadBalancer", "Deleting load balancer");
     auto finalizers = service.metadata.finalizers;
     std::erase(finalizers, kBalancerFinalizer);
-    CHECK_OK(set_finalizers(service, finalizers));
+    TRY(auto written, set_finalizers(service, finalizers));
+    if (written == 0) return {};
+    recorder_.normal(client::ref_of(service), "DeletingLoadBalancer", "Deleting load balancer");
     recorder_.normal(client::ref_of(service), "DeletedLoadBalancer", "Deleted load balancer");
     return {};
   }
@@ -129,14 +137,19 @@ class LoadBalancerLoop final : public Controller {
     return out;
   }
 
-  base::Result<void> patch(const api::Service& service, base::Value change, std::string_view subresource) {
+  // Resource versions of one collection grow as numbers (KEP-5504).
+  static int64_t revision_of(std::string_view version) { return base::parse_int(version).value_or(0); }
+
+  // The revision that the Service has then; 0 when it is gone.
+  base::Result<int64_t> patch(const api::Service& service, base::Value change, std::string_view subresource) {
     auto done = client_.patch(client::resource_of<api::Service>(service.metadata.namespace_), service.metadata.name,
                               client::PatchType::merge, change, subresource);
-    if (done || done.error().reason == base::Reason::not_found) return {};
+    if (done) return revision_of(api::resource_version_of(*done));
+    if (done.error().reason == base::Reason::not_found) return 0;
     return std::unexpected(std::move(done).error().wrap("load balancer of Service " + service.metadata.name));
   }
 
-  base::Result<void> set_finalizers(const api::Service& service, const std::vector<std::string>& finalizers) {
+  base::Result<int64_t> set_finalizers(const api::Service& service, const std::vector<std::string>& finalizers) {
     base::Value change;
     auto& metadata = change.make({"metadata"});
     metadata = base::Object{{"uid", service.metadata.uid}, {"resourceVersion", service.metadata.resource_version}};
@@ -144,7 +157,7 @@ class LoadBalancerLoop final : public Controller {
     return patch(service, std::move(change), "");
   }
 
-  base::Result<void> set_status(const api::Service& service, const api::LoadBalancerStatus& status) {
+  base::Result<int64_t> set_status(const api::Service& service, const api::LoadBalancerStatus& status) {
     base::Array list;
     for (const auto& ingress : status.ingress) {
       list.emplace_back(base::Object{{"ip", ingress.ip}, {"ipMode", ingress.ip_mode}});
@@ -158,6 +171,7 @@ class LoadBalancerLoop final : public Controller {
   struct Held {
     std::string uid;
     std::vector<base::Address> addresses;
+    int64_t written = 0;  // our last write; what the informer shows from before it is old
   };
   const AddressPool pool_;
   client::Client client_;
