@@ -25,6 +25,7 @@
 #include "main/pki_files.hpp"
 #include "net/server.hpp"
 #include "node/agent.hpp"
+#include "proxy/announce.hpp"
 #include "proxy/proxy.hpp"
 #include "scheduler/scheduler.hpp"
 #include "server/server.hpp"
@@ -128,6 +129,7 @@ class Cluster {
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<node::Agent> agent_;
   std::unique_ptr<proxy::Proxy> proxy_;
+  std::unique_ptr<proxy::Announcer> announcer_;
 };
 
 base::Result<void> Cluster::make_api(const std::string& address) {
@@ -203,6 +205,8 @@ base::Result<void> Cluster::start() {
   proxy_config.pod_namespaces = {paths_.run_dir + "/netns"};
   TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
   proxy_->start();
+  announcer_ = proxy::Announcer::make({.pool = *balancer_pool}, client_as("system:kube-proxy", {"system:node-proxier"}));
+  announcer_->start();
 
   node::Config config = node_config(paths_);
   config.address = address;
@@ -252,11 +256,13 @@ void Cluster::stop() {
   drain();
   if (http_) http_->stop();
   if (agent_) agent_->stop();
+  if (announcer_) announcer_->stop();
   if (proxy_) proxy_->stop();
   if (scheduler_) scheduler_->stop();
   for (auto& controller : controllers_) controller->stop();
   // Some of their threads write events until they are gone: to a server that is there.
   agent_.reset();
+  announcer_.reset();
   proxy_.reset();
   scheduler_.reset();
   controllers_.clear();
