@@ -315,10 +315,15 @@ base::Result<void> PodSync::publish(const api::Pod& pod, const PodRecord& record
   if (status == pod.status) return {};
   // Who sees the status may ask for logs or exec at once: they look into the records.
   CHECK_OK(c_.records.put(record));
+  base::Value patch = status_patch(pod, status);
+  const bool gated = !pod.spec.readiness_gates.empty();
+  // Others write conditions of this pod, too: none of theirs may be lost.
+  if (gated) patch.make({"metadata", "resourceVersion"}) = pod.metadata.resource_version;
   auto patched = c_.client.patch(client::resource_of<api::Pod>(pod.metadata.namespace_), pod.metadata.name,
-                                 client::PatchType::merge, status_patch(pod, status), "status");
+                                 client::PatchType::merge, patch, "status");
   if (!patched) {
     const auto reason = patched.error().reason;
+    if (gated && reason == base::Reason::conflict) again_at(record, c_.clock.now() + 20ms);
     if (reason == base::Reason::not_found || reason == base::Reason::conflict) return {};
     return std::unexpected(std::move(patched).error().wrap("write the status of pod " + record.key()));
   }
