@@ -3,9 +3,13 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <iterator>
+#include <thread>
 
 #include "api/kinds.hpp"
 #include "api_load.hpp"
@@ -152,6 +156,49 @@ void apply(benchmark::State& state, bool changes) {
   }
 }
 
+// A ConfigMap of 200,000 keys is written, and meanwhile small ones: `held` is how long one of these took at most.
+void big(benchmark::State& state, std::string_view method) {
+  constexpr int kKeys = 200'000;
+  InProcess api;
+  const std::string maps = "/api/v1/namespaces/default/configmaps";
+  auto map_of = [](int64_t turn) {
+    std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"big"},"data":{"turn":")" + std::to_string(turn) + '"';
+    for (int i = 0; i < kKeys; ++i) fmt::format_to(std::back_inserter(body), R"(,"k{:06}":"")", i);
+    return body + "}}";
+  };
+  if (method == "PUT" || method == "merge") api.send("POST", maps, map_of(-1), InProcess::kJson);
+  std::atomic<bool> over{false};
+  std::atomic<int64_t> held{0};
+  std::thread small([&] {
+    for (int64_t n = 0; !over; ++n) {
+      auto began = std::chrono::steady_clock::now();
+      api.send("POST", maps, bench::config_map_json(fmt::format("c-{}", n), 8), InProcess::kJson);
+      auto took = std::chrono::steady_clock::now() - began;
+      held = std::max<int64_t>(held, std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  int64_t turn = 0;
+  for (auto _ : state) {
+    if (method == "POST") {
+      api.send("POST", maps, map_of(turn), InProcess::kJson);
+      state.PauseTiming();
+      api.send("DELETE", maps + "/big", "", "");
+      state.ResumeTiming();
+    } else if (method == "PUT") {
+      api.send("PUT", maps + "/big", map_of(turn), InProcess::kJson);
+    } else if (method == "merge") {
+      api.send("PATCH", maps + "/big", fmt::format(R"({{"data":{{"turn":"{}"}}}})", turn), "application/merge-patch+json");
+    } else {
+      api.send("PATCH", maps + "/big?fieldManager=bench&force=true", map_of(turn), "application/apply-patch+yaml");
+    }
+    ++turn;
+  }
+  over = true;
+  small.join();
+  state.counters["held_ms"] = static_cast<double>(held) / 1000;
+}
+
 void list(benchmark::State& state, std::string_view accept) {
   InProcess api;
   constexpr int kPods = 100;
@@ -173,6 +220,10 @@ BENCHMARK_CAPTURE(patch, merge, "application/merge-patch+json")->Unit(kMicro)->M
 BENCHMARK_CAPTURE(patch, strategic, "application/strategic-merge-patch+json")->Unit(kMicro)->MeasureProcessCPUTime();
 BENCHMARK_CAPTURE(apply, changed, true)->Unit(kMicro)->MeasureProcessCPUTime();
 BENCHMARK_CAPTURE(apply, unchanged, false)->Unit(kMicro)->MeasureProcessCPUTime();
+BENCHMARK_CAPTURE(big, create, "POST")->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+BENCHMARK_CAPTURE(big, update, "PUT")->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+BENCHMARK_CAPTURE(big, merge_patch, "merge")->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+BENCHMARK_CAPTURE(big, apply, "apply")->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
 BENCHMARK_CAPTURE(list, json, InProcess::kJson)->Unit(kMicro)->MeasureProcessCPUTime();
 BENCHMARK_CAPTURE(list, protobuf, "application/vnd.kubernetes.protobuf")->Unit(kMicro)->MeasureProcessCPUTime();
 BENCHMARK_CAPTURE(list, table, kTable)->Unit(kMicro)->MeasureProcessCPUTime();

@@ -32,6 +32,7 @@ class Exchange {
   std::shared_ptr<const Resource> resource;  // what the route names, kept as long as the request lasts
   User user;
   Format format;
+  bool on_worker = false;  // off the connections' thread (server/workers.hpp)
   const api::Registry* builtin = nullptr;  // the kinds of Status and other documents; without it these are JSON
 
   // Adds a Warning header to the answer; the same text only once.

@@ -172,6 +172,7 @@ bool is_apply(const Exchange& exchange) {
 }
 
 void serve_apply(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  if (post_large(core, exchange, resource, serve_apply)) return;
   auto applying = std::make_shared<Applying>();
   auto prepared = [&]() -> base::Result<void> {
     CHECK_OK(check_apply_options(exchange->request.query, *applying));

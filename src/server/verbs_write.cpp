@@ -1,5 +1,5 @@
-// POST, PUT and PATCH: the body is read on the caller's thread, the decision falls on the store's writer
-// thread.
+// POST, PUT and PATCH: the body is read on the caller's thread, a large one on a worker; the decision falls as said in
+// server/writing.hpp.
 #include <fmt/format.h>
 
 #include "api/meta.hpp"
@@ -86,6 +86,7 @@ base::Result<void> check_patch(PatchKind kind, const base::Value& patch) {
 }
 
 void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  if (post_large(core, exchange, resource, serve_create)) return;
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "CreateOptions"));
     TRY(auto body, read_body(*resource.kind, *exchange));
@@ -114,6 +115,7 @@ void serve_create(Core& core, const ExchangePtr& exchange, const Resource& resou
 }
 
 void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resource) {
+  if (post_large(core, exchange, resource, serve_update)) return;
   auto prepared = [&]() -> base::Result<std::pair<WriteOptions, base::Value>> {
     TRY(auto options, parse_write_options(exchange->request.query, "UpdateOptions"));
     TRY(auto body, read_body(*resource.kind, *exchange));
@@ -144,6 +146,7 @@ void serve_update(Core& core, const ExchangePtr& exchange, const Resource& resou
 
 void serve_patch(Core& core, const ExchangePtr& exchange, const Resource& resource) {
   if (is_apply(*exchange)) return serve_apply(core, exchange, resource);
+  if (post_large(core, exchange, resource, serve_patch)) return;
   struct Prepared {
     WriteOptions options;
     PatchKind kind;

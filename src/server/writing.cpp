@@ -236,6 +236,20 @@ bool ready_to_go(const Writing& writing, const base::Value& object) {
 
 }  // namespace
 
+bool post_large(Core& core, const ExchangePtr& exchange, const Resource& resource, Serve serve) {
+  if (exchange->request.body.size() < kAheadAlways || exchange->on_worker) return false;
+  exchange->on_worker = true;
+  core.workers->post([&core, exchange, &resource, serve] {
+    try {
+      serve(core, exchange, resource);
+    } catch (const std::exception& e) {
+      base::log_error("server", "reading a write of {} failed: {}", resource.qualified, e.what());
+      exchange->fail(internal(e.what()));
+    }
+  });
+  return true;
+}
+
 void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bool dry_run, Decide decide) {
   auto pending = std::make_shared<Pending>();
   pending->exchange = std::move(exchange);
@@ -247,6 +261,7 @@ void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bo
   pending->counted = Counted(&core.writes);
   bool ahead = pending->size >= (others ? kAheadBytes : kAheadAlways) && !allocates(resource);
   if (!ahead) return submit_pending(core, pending);
+  if (pending->exchange->on_worker) return submit_ahead(core, pending);
   core.workers->post([&core, pending] { submit_ahead(core, pending); });
 }
 

@@ -37,6 +37,10 @@ struct Answer {
 using Decide = std::function<base::Result<Answer>(Writing&)>;
 inline base::Value take(const Writing& writing, base::Value& from) { return writing.in_turn ? std::move(from) : from; }
 
+// True: the request is large, and a worker calls `serve` with it.
+using Serve = void (*)(Core&, const ExchangePtr&, const Resource&);
+bool post_large(Core& core, const ExchangePtr& exchange, const Resource& resource, Serve serve);
+
 void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bool dry_run, Decide decide);
 // The same without a request: `done` gets the error, if any. For bootstrap and housekeeping.
 void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done);
