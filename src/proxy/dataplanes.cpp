@@ -37,7 +37,7 @@ base::Result<std::unique_ptr<Dataplane>> make_bpf(const Config& config, const Ne
   bpf::Place place;
   place.kernel.pins = config.bpf_pins;
   place.services = networks.services;
-  place.local_pods = networks.node_pods;
+  TRY(place.local_pods, read_networks(config.node_pod_cidr, "node's pod"));
   for (const auto& text : config.pod_namespaces) {
     auto slash = text.rfind('/');
     if (!text.ends_with('*') || slash == std::string::npos) place.pods.push_back({text});
@@ -58,7 +58,6 @@ base::Result<Networks> networks_of(const Config& config) {
   Networks out;
   TRY(out.pods, read_networks(config.pod_cidr, "pod"));
   TRY(out.services, read_networks(config.service_cidr, "service"));
-  TRY(out.node_pods, read_networks(config.node_pod_cidr, "node's pod"));
   return out;
 }
 
@@ -67,16 +66,39 @@ base::Result<nft::Layout> layout_of(const Config& config) {
   layout.table = config.table;
   TRY(layout.networks, networks_of(config));
   TRY(layout.node_ports_in, read_networks(joined(config.node_port_addresses), "node port"));
-  for (const auto& text : config.node_addresses) {
-    auto address = parse_address(text);
-    if (!address)
-      return base::fail(base::Reason::invalid, fmt::format("the node's address '{}' is no IP address", text));
-    auto& mine = address->is_v4() ? layout.node_v4 : layout.node_v6;
-    if (!mine) mine = address;
-  }
   // A kernel without IPv6 has no table for it either.
   if (::access("/proc/net/if_inet6", R_OK) != 0) layout.families = {Family::v4};
   return layout;
+}
+
+base::Result<OwnNode> own_node_of(const Config& config) {
+  OwnNode out;
+  for (const auto& text : config.node_addresses) {
+    if (text.empty()) continue;
+    auto address = parse_address(text);
+    if (!address)
+      return base::fail(base::Reason::invalid, fmt::format("the node's address '{}' is no IP address", text));
+    auto& mine = address->is_v4() ? out.v4 : out.v6;
+    if (!mine) mine = address;
+  }
+  TRY(out.pods, read_networks(config.node_pod_cidr, "node's pod"));
+  return out;
+}
+
+OwnNode own_node_of(const OwnNode& given, const api::Node& node) {
+  OwnNode out = given;
+  for (const auto& a : node.status.addresses) {
+    auto address = a.type == "InternalIP" ? parse_address(a.address) : std::nullopt;
+    if (!address) continue;
+    auto& mine = address->is_v4() ? out.v4 : out.v6;
+    if (!mine) mine = address;
+  }
+  if (!out.pods.empty()) return out;
+  auto cidrs = node.spec.pod_cidrs;
+  if (cidrs.empty()) cidrs.push_back(node.spec.pod_cidr);
+  for (const auto& text : cidrs)
+    if (auto network = parse_network(text)) out.pods.push_back(*network);
+  return out;
 }
 
 base::Result<std::vector<std::unique_ptr<Dataplane>>> make_dataplanes(const Config& config, const sys::Clock& clock) {

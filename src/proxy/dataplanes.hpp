@@ -15,6 +15,9 @@ namespace proxy {
 
 base::Result<Networks> networks_of(const Config& config);
 base::Result<nft::Layout> layout_of(const Config& config);
+// What is told, and of the rest what the Node says.
+base::Result<OwnNode> own_node_of(const Config& config);
+OwnNode own_node_of(const OwnNode& given, const api::Node& node);
 
 // By config.mode: eBPF at the sockets first, then nftables, which always holds the whole table: packets of others come
 // by there.

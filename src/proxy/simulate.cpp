@@ -34,7 +34,7 @@ RoutePtr find_route(const Table& table, const Address& destination, Protocol pro
 Verdict simulate(const Table& table, const Networks& networks, const Packet& packet) {
   bool service_network = contains(networks.services, packet.destination);
   if (packet.protocol == Protocol::icmp) {
-    if (answers(table, packet.destination)) return {.kind = Kind::answer, .choices = {}};
+    if ((packet.destination.is_v4() ? table.own.v4 : table.own.v6) && answers(table, packet.destination)) return {.kind = Kind::answer, .choices = {}};
     return service_network ? refused(packet) : Verdict{};
   }
   auto route = find_route(table, packet.destination, packet.protocol, packet.port);
@@ -47,13 +47,14 @@ Verdict simulate(const Table& table, const Networks& networks, const Packet& pac
   return refused(packet);
 }
 
-bool masquerades(const Networks& networks, const Packet& packet, const Route& route, const Endpoint& chosen) {
+bool masquerades(const Table& table, const Networks& networks, const Packet& packet, const Route& route,
+                 const Endpoint& chosen) {
   // Nobody accepts a packet from itself that comes by the wire.
   if (packet.source == chosen.address) return chosen.local;
   // The answer of an endpoint must come back through this node: those to its own pods and itself do anyhow, those of
   // endpoints on this node too.
   if (packet.from_node || route.outside) return false;
-  return !contains(route.scope == Scope::cluster_ip ? networks.pods : networks.node_pods, packet.source);
+  return !contains(route.scope == Scope::cluster_ip ? networks.pods : table.own.pods, packet.source);
 }
 
 }  // namespace proxy

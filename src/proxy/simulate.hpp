@@ -10,9 +10,8 @@ namespace proxy {
 
 // Of both families together.
 struct Networks {
-  std::vector<Network> pods;       // of the whole cluster
-  std::vector<Network> services;   // none: not known, then nothing but what the table names is refused
-  std::vector<Network> node_pods;  // of this node's pods; none: not known
+  std::vector<Network> pods;      // of the whole cluster
+  std::vector<Network> services;  // none: not known, then nothing but what the table names is refused
 };
 
 struct Packet {
@@ -37,6 +36,7 @@ RoutePtr find_route(const Table& table, const Address& destination, Protocol pro
 
 Verdict simulate(const Table& table, const Networks& networks, const Packet& packet);
 // Whether the chosen endpoint sees the node's address instead of the client's.
-bool masquerades(const Networks& networks, const Packet& packet, const Route& route, const Endpoint& chosen);
+bool masquerades(const Table& table, const Networks& networks, const Packet& packet, const Route& route,
+                 const Endpoint& chosen);
 
 }  // namespace proxy

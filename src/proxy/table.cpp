@@ -28,6 +28,7 @@ Change difference(const Table& before, const Table& after) {
   compare(before.routes, after.routes, out.routes);
   compare(before.node_ports, after.node_ports, out.node_ports);
   out.node_addresses = before.node_addresses != after.node_addresses;
+  out.own = before.own != after.own;
   return out;
 }
 
@@ -109,6 +110,12 @@ void TableBuilder::set_node_addresses(std::set<Address> addresses) {
   if (table_.node_addresses == addresses) return;
   table_.node_addresses = std::move(addresses);
   change_.node_addresses = true;
+}
+
+void TableBuilder::set_own(OwnNode own) {
+  if (table_.own == own) return;
+  table_.own = std::move(own);
+  change_.own = true;
 }
 
 Change TableBuilder::take_change() { return std::exchange(change_, {}); }

@@ -67,10 +67,18 @@ struct Route : Targets {
 };
 using RoutePtr = std::shared_ptr<const Route>;
 
+// What the rules say of the node that they are on.
+struct OwnNode {
+  std::optional<Address> v4, v6;  // where pings of Services are answered; none: they are refused
+  std::vector<Network> pods;      // of its pods; none: not known
+  bool operator==(const OwnNode&) const = default;
+};
+
 struct Table {
   std::map<ServiceKey, RoutePtr> routes;
   std::map<NodePortKey, RoutePtr> node_ports;
   std::set<Address> node_addresses;  // that node ports are served on, loopback too
+  OwnNode own;
 };
 
 // What is other in a second table: by key, what was and what is; null is nothing.
@@ -80,7 +88,8 @@ struct Change {
   Moves<ServiceKey> routes;
   Moves<NodePortKey> node_ports;
   bool node_addresses = false;
-  bool empty() const { return routes.empty() && node_ports.empty() && !node_addresses; }
+  bool own = false;
+  bool empty() const { return routes.empty() && node_ports.empty() && !node_addresses && !own; }
 };
 Change difference(const Table& before, const Table& after);
 
@@ -123,6 +132,7 @@ class TableBuilder {
   // Replaces what the Service had before; nothing planned: takes it away.
   void set(const std::string& service, Planned planned);
   void set_node_addresses(std::set<Address> addresses);
+  void set_own(OwnNode own);
   const std::set<std::string>& services() const { return services_; }
   // What changed since the last time.
   Change take_change();

@@ -171,6 +171,105 @@ TEST(Plan, affinity_has_the_timeout_of_the_service) {
   EXPECT_EQ(plan_service(s, {}, {}).routes[0].second.affinity_seconds, 60u);
 }
 
+// A Service with every kind of address, in both families.
+api::Service everywhere() {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  s.spec.type = "LoadBalancer";
+  s.spec.cluster_ips = {"10.96.0.1", "fd00:96::1"};
+  s.spec.external_ips = {"198.51.100.1", "fd00:5::1"};
+  s.spec.ports[0].node_port = 30'080;
+  s.spec.load_balancer_source_ranges = {"192.0.2.0/24", " 10.0.0.0/8", "10.1.0.0/16", "nonsense"};
+  s.status.load_balancer.emplace();
+  for (auto [ip, mode] : {std::pair{"203.0.113.1", "VIP"}, {"203.0.113.2", "Proxy"}, {"", ""}, {"fd00:6::1", ""}}) {
+    api::LoadBalancerIngress ingress;
+    ingress.ip = ip;
+    ingress.ip_mode = mode;
+    s.status.load_balancer->ingress.push_back(ingress);
+  }
+  return s;
+}
+std::string texts(const Planned& plan) {
+  std::string out;
+  for (const auto& [key, route] : plan.routes)
+    out += format_address(key.address) + "/" + std::to_string(static_cast<int>(route.scope)) + " ";
+  for (const auto& [key, route] : plan.node_ports)
+    out += (key.family == Family::v4 ? "v4:" : "v6:") + std::to_string(key.port) + " ";
+  return out;
+}
+
+TEST(Plan, every_address_of_a_service_has_a_route_of_its_family) {
+  auto six = slice({{"", "TCP", 80}}, {{"fd00:1::5", kReady}});
+  six.address_type = "IPv6";
+  auto plan = plan_service(everywhere(), slices({slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}}), six}), {"here", ""});
+  EXPECT_EQ(texts(plan), "10.96.0.1/0 198.51.100.1/2 203.0.113.1/1 fd00:96::1/0 fd00:5::1/2 fd00:6::1/1 v4:30080 v6:30080 ");
+  for (const auto& [key, route] : plan.routes)
+    EXPECT_THAT(endpoints(route), ElementsAre(key.address.is_v4() ? "10.244.0.5:80" : "fd00:1::5:80"));
+}
+
+TEST(Plan, source_ranges_are_for_load_balancer_addresses_of_their_family) {
+  auto plan = plan_service(everywhere(), {}, {"here", ""});
+  for (const auto& [key, route] : plan.routes)
+    EXPECT_EQ(route.sources.size(), route.scope == Scope::load_balancer && key.address.is_v4() ? 2u : 0u);
+  EXPECT_TRUE(plan.node_ports[0].second.sources.empty());
+  auto s = everywhere();
+  s.spec.load_balancer_source_ranges = {};
+  s.metadata.annotations[std::string(kSourceRangesAnnotation)] = "192.0.2.0/24, fd00::/8";
+  plan = plan_service(s, {}, {"here", ""});
+  for (const auto& [key, route] : plan.routes) EXPECT_EQ(route.sources.size(), route.scope == Scope::load_balancer ? 1u : 0u);
+  s.spec.load_balancer_source_ranges = {"0.0.0.0/0", "192.0.2.0/24"};
+  EXPECT_TRUE(plan_service(s, {}, {"here", ""}).routes[2].second.sources.empty());
+}
+
+TEST(Plan, types_have_what_is_theirs) {
+  auto s = everywhere();
+  s.spec.type = "NodePort";
+  EXPECT_EQ(texts(plan_service(s, {}, {})), "10.96.0.1/0 198.51.100.1/2 fd00:96::1/0 fd00:5::1/2 v4:30080 v6:30080 ");
+  s.spec.type = "ClusterIP";
+  EXPECT_EQ(texts(plan_service(s, {}, {})), "10.96.0.1/0 198.51.100.1/2 fd00:96::1/0 fd00:5::1/2 ");
+  s.spec.type = "LoadBalancer";
+  s.spec.ports[0].node_port = std::nullopt;
+  EXPECT_EQ(texts(plan_service(s, {}, {})), "10.96.0.1/0 198.51.100.1/2 203.0.113.1/1 fd00:96::1/0 fd00:5::1/2 fd00:6::1/1 ");
+}
+
+TEST(Plan, external_policy_local_is_for_those_outside_only) {
+  auto s = everywhere();
+  s.spec.external_traffic_policy = "Local";
+  s.spec.internal_traffic_policy = "Local";
+  auto plan = plan_service(s, slices({slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}, {"10.244.1.5", kReady}})}), {"here", ""});
+  EXPECT_THAT(endpoints(plan.routes[0].second), ElementsAre("10.244.0.5:80"));
+  EXPECT_FALSE(plan.routes[0].second.outside);
+  EXPECT_THAT(endpoints(plan.routes[1].second), ElementsAre("10.244.0.5:80", "10.244.1.5:80"));
+  EXPECT_THAT(endpoints(*plan.routes[1].second.outside), ElementsAre("10.244.0.5:80"));
+  plan = plan_service(s, slices({slice({{"", "TCP", 80}}, {{"10.244.1.5", kReady}})}), {"here", ""});
+  EXPECT_TRUE(plan.node_ports[0].second.outside->drop_when_empty);
+  EXPECT_FALSE(plan_service(s, {}, {}).node_ports[0].second.outside->drop_when_empty);
+}
+
+TEST(Plan, endpoints_that_nobody_may_have_are_left_out) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  EXPECT_THAT(planned(s, {slice({{"", "TCP", 80}}, {{"127.0.0.1", kReady}, {"169.254.169.254", kReady}, {"0.0.0.0", kReady},
+                                                    {"224.0.0.1", kReady}, {"fd00::5", kReady}, {"x", kReady}})}),
+              IsEmpty());
+}
+
+TEST(Plan, weights_and_balance_are_annotations) {
+  auto s = service("10.96.0.1", {{"", "TCP", 80}});
+  s.metadata.annotations[std::string(kBalanceAnnotation)] = "least-connections";
+  s.metadata.annotations[std::string(kWeightAnnotation)] = "5";
+  auto light = slice({{"", "TCP", 80}}, {{"10.244.0.5", kReady}});
+  auto heavy = slice({{"", "TCP", 80}}, {{"10.244.0.6", kReady}});
+  heavy.metadata.annotations[std::string(kWeightAnnotation)] = "1000";
+  auto wrong = slice({{"", "TCP", 80}}, {{"10.244.0.7", kReady}});
+  wrong.metadata.annotations[std::string(kWeightAnnotation)] = "0";
+  auto plan = plan_service(s, slices({light, heavy, wrong}), {});
+  EXPECT_EQ(plan.routes[0].second.balance, Balance::least_connections);
+  std::vector<uint32_t> weights;
+  for (const auto& e : plan.routes[0].second.endpoints) weights.push_back(e.weight);
+  EXPECT_THAT(weights, ElementsAre(5u, kLargestWeight, 5u));
+  s.metadata.annotations[std::string(kBalanceAnnotation)] = "fairest";
+  EXPECT_EQ(plan_service(s, {}, {}).routes[0].second.balance, Balance::random);
+}
+
 Endpoint at(int n) { return {Address::from_v4(static_cast<uint32_t>(n)), 80, false}; }
 
 TEST(KeepPlaces, survivors_stay_and_holes_are_filled) {
@@ -233,8 +332,46 @@ TEST(TableBuilder, what_did_not_change_is_the_same_object) {
   EXPECT_EQ(builder.table().routes.at(key(1)), before);
 }
 
+TEST(TableBuilder, a_cluster_ip_cannot_be_taken_by_an_external_one) {
+  TableBuilder builder;
+  auto external = named("a");
+  external.scope = Scope::external_ip;
+  builder.set("default/a", {{{key(1), external}}, {}});
+  EXPECT_EQ(builder.table().routes.at(key(1))->name, "a");
+  builder.set("default/b", {{{key(1), named("b")}}, {}});
+  EXPECT_EQ(builder.table().routes.at(key(1))->name, "b");
+  builder.set("default/b", {});
+  EXPECT_EQ(builder.table().routes.at(key(1))->name, "a");
+}
+
+TEST(TableBuilder, changes_are_what_is_other_since_the_last_time) {
+  TableBuilder builder;
+  std::mt19937 random(7);
+  Table last;
+  for (int round = 0; round < 500; ++round) {
+    for (int n = 0; n < 3; ++n) {
+      Planned planned;
+      for (size_t i = random() % 3; i > 0; --i) {
+        Route route = named("r" + std::to_string(random() % 3));
+        route.scope = static_cast<Scope>(random() % 3);
+        planned.routes.emplace_back(key(static_cast<int>(random() % 5)), route);
+      }
+      for (size_t i = random() % 2; i > 0; --i)
+        planned.node_ports.emplace_back(NodePortKey{random() % 2 ? Family::v4 : Family::v6, Protocol::tcp, static_cast<uint16_t>(random() % 3)},
+                                        named("n" + std::to_string(random() % 3)));
+      builder.set("default/" + std::to_string(random() % 4), std::move(planned));
+    }
+    auto told = builder.take_change();
+    auto found = difference(last, builder.table());
+    ASSERT_EQ(told.routes, found.routes);
+    ASSERT_EQ(told.node_ports, found.node_ports);
+    last = builder.table();
+  }
+  EXPECT_TRUE(builder.take_change().empty());
+}
+
 TEST(Simulate, verdicts) {
-  Networks networks{{*parse_network("10.244.0.0/16")}, {*parse_network("10.96.0.0/16")}, {}};
+  Networks networks{{*parse_network("10.244.0.0/16")}, {*parse_network("10.96.0.0/16")}};
   Table table;
   Route route;
   route.endpoints = {{*parse_address("10.244.0.5"), 8080, true}};
@@ -247,10 +384,10 @@ TEST(Simulate, verdicts) {
   EXPECT_EQ(simulate(table, networks, {client, ip, Protocol::udp, 80}).kind, Kind::unreachable);
   EXPECT_EQ(simulate(table, networks, {client, plus(ip, 1), Protocol::tcp, 80}).kind, Kind::reset);
   EXPECT_EQ(simulate(table, networks, {client, client, Protocol::tcp, 80}).kind, Kind::pass);
-  EXPECT_FALSE(masquerades(networks, {client, ip, Protocol::tcp, 80}, route, route.endpoints[0]));
-  EXPECT_TRUE(masquerades(networks, {*parse_address("10.244.0.5"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
-  EXPECT_TRUE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
-  EXPECT_FALSE(masquerades(networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80, true}, route, route.endpoints[0]));
+  EXPECT_FALSE(masquerades(table, networks, {client, ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(table, networks, {*parse_address("10.244.0.5"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_TRUE(masquerades(table, networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80}, route, route.endpoints[0]));
+  EXPECT_FALSE(masquerades(table, networks, {*parse_address("192.0.2.1"), ip, Protocol::tcp, 80, true}, route, route.endpoints[0]));
 }
 
 TEST(Address, texts) {

@@ -190,6 +190,8 @@ void build(proxy::TableBuilder& builder, const Step& step) {
     node.insert(*proxy::parse_address(in_family("127.0.0.1", family)));
   }
   builder.set_node_addresses(node);
+  builder.set_own({*proxy::parse_address(address_of("node")), *proxy::parse_address(address_of("node", Family::v6)),
+                   networks().pods});
   for (const auto& name : std::set(builder.services()))
     if (!step.services.contains(name)) builder.set(name, {});
   for (const auto& [name, service] : step.services) {
@@ -206,7 +208,6 @@ const proxy::Networks& networks() {
       out.pods.push_back(*proxy::parse_network(in_family("10.244.0.0/16", family)));
       out.services.push_back(*proxy::parse_network(in_family("10.96.0.0/16", family)));
     }
-    out.node_pods = out.pods;
     return out;
   }();
   return networks;

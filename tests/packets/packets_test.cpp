@@ -30,8 +30,6 @@ const proxy::nft::Layout& layout() {
   static const proxy::nft::Layout layout = [] {
     proxy::nft::Layout out;
     out.networks = networks();
-    out.node_v4 = proxy::parse_address(address_of("node"));
-    out.node_v6 = proxy::parse_address(address_of("node", proxy::Family::v6));
     return out;
   }();
   return layout;
@@ -58,7 +56,7 @@ TEST_P(Packets, simulator) {
       std::set<std::string> endpoints;
       for (const auto& e : verdict.choices) {
         endpoints.insert(proxy::format_address(e.address) + ":" + std::to_string(e.port));
-        EXPECT_EQ(masquerades(networks(), packet_of(probe), *verdict.route, e), probe.masqueraded);
+        EXPECT_EQ(masquerades(builder.table(), networks(), packet_of(probe), *verdict.route, e), probe.masqueraded);
       }
       EXPECT_EQ(endpoints, probe.endpoints);
     }
@@ -227,9 +225,11 @@ TEST_P(Agreement, of_rules_and_simulator) {
   auto runner = proxy::nft::Runner::find(world()->node_namespace());
   ASSERT_TRUE(runner);
   (void)runner->apply(render_removal(layout()));
-  auto rendered = proxy::nft::render_rebuild(layout(), {});
-  ASSERT_TRUE(runner->apply(rendered.script));
   proxy::TableBuilder builder;
+  build(builder, {});
+  (void)builder.take_change();
+  auto rendered = proxy::nft::render_rebuild(layout(), builder.table());
+  ASSERT_TRUE(runner->apply(rendered.script));
   auto family = GetParam() % 2 ? proxy::Family::v6 : proxy::Family::v4;
   for (int step = 0; step < 3; ++step) {
     auto text = world_text();
@@ -254,7 +254,7 @@ TEST_P(Agreement, of_rules_and_simulator) {
         if (seen->server == proxy::format_address(e.address) + ":" + std::to_string(e.port)) chosen = &e;
       ASSERT_TRUE(chosen) << "line " << probe.line << " went to " << seen->server << " of\n" << text;
       auto own = address_of(probe.from, family);
-      ASSERT_EQ(seen->client != own, masquerades(networks(), packet_of(probe), *verdict.route, *chosen))
+      ASSERT_EQ(seen->client != own, masquerades(builder.table(), networks(), packet_of(probe), *verdict.route, *chosen))
           << "line " << probe.line << " to " << seen->server << " was seen as from " << seen->client << " of\n" << text;
     }
   }

@@ -1,6 +1,8 @@
 // The whole proxy against a small API in memory: a change there, packets here.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -9,6 +11,7 @@
 #include "base/json.hpp"
 #include "client/transport.hpp"
 #include "proxy/proxy.hpp"
+#include "sys/fd.hpp"
 #include "sys/namespaces.hpp"
 #include "world.hpp"
 
@@ -19,14 +22,18 @@ using proxy::Protocol;
 using Kind = proxy::Verdict::Kind;
 using namespace std::chrono_literals;
 
-// Lists and watches of two collections, without any of an API server's checks.
+const std::string kServices = "/api/v1/services";
+const std::string kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
+const std::string kNodes = "/api/v1/nodes";
+
+// Lists and watches of collections, without any of an API server's checks.
 class SmallApi {
  public:
   void put(const std::string& path, const std::string& name, base::Value object) {
     auto state = state_.lock();
     bool known = state->objects[path].contains(name);
     object.make({"metadata", "name"}) = name;
-    object.make({"metadata", "namespace"}) = "default";
+    if (path != kNodes) object.make({"metadata", "namespace"}) = "default";
     object.make({"metadata", "resourceVersion"}) = std::to_string(++state->revision);
     state->objects[path][name] = {state->revision, object};
     tell(*state, path, known ? "MODIFIED" : "ADDED", object);
@@ -75,9 +82,6 @@ class SmallApi {
   }
   base::Guarded<State> state_;
 };
-
-const std::string kServices = "/api/v1/services";
-const std::string kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
 
 base::Value json(const std::string& text) { return base::parse_json(text).value(); }
 base::Value service(const std::string& ip) {
@@ -128,6 +132,36 @@ class ProxyRun : public testing::Test {
     }
     ADD_FAILURE() << "packets to " << ip << " never met that fate";
     return 20s;
+  }
+
+  // What the node itself is told there; "" when nobody listens.
+  std::string get(const std::string& url) {
+    auto colon = url.rfind(':'), slash = url.find('/', 7);
+    std::string host = url.substr(7, colon - 7), out;
+    (void)sys::inside_netns(world_->node_namespace(), [&]() -> base::Result<void> {
+      sys::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(static_cast<uint16_t>(std::stoi(url.substr(colon + 1))));
+      inet_pton(AF_INET, host.c_str(), &to.sin_addr);
+      if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return {};
+      auto request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", url.substr(slash), host);
+      (void)!::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
+      char bytes[4096];
+      for (ssize_t n; (n = ::recv(fd.get(), bytes, sizeof bytes, 0)) > 0;) out.append(bytes, static_cast<size_t>(n));
+      return {};
+    });
+    return out;
+  }
+
+  // Soon; "" for `text` is that nobody listens there.
+  bool says(const std::string& url, const std::string& text) {
+    auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < 5s) {
+      auto answer = get(url);
+      if (text.empty() ? answer.empty() : answer.find(text) != std::string::npos) return true;
+    }
+    return false;
   }
 
   SmallApi api_;
@@ -187,6 +221,74 @@ TEST_F(ProxyRun, a_udp_sender_that_keeps_its_port_is_moved_when_its_endpoint_goe
   auto begin = std::chrono::steady_clock::now();
   while (server != "10.244.0.12:5353" && std::chrono::steady_clock::now() - begin < 10s) server = (*flow)->ask();
   EXPECT_EQ(server, "10.244.0.12:5353");
+}
+
+// The sender never stops and keeps its port: each time its packets must follow at once.
+TEST_F(ProxyRun, a_udp_sender_survives_zero_endpoints_deletion_and_restarts) {
+  api_.put(kServices, "dns", service("10.96.0.10"));
+  api_.put(kSlices, "dns-1", slice("dns", {"pod1"}));
+  start();
+  until("10.96.0.10", Protocol::udp, 53, Kind::forward, "10.244.0.11:5353");
+  auto flow = world_->open_udp_flow("pod4", "10.96.0.10", 53);
+  ASSERT_TRUE(flow) << flow.error().message;
+  auto reaches = [&](const std::string& server) {
+    auto begin = std::chrono::steady_clock::now();
+    while ((*flow)->ask() != server)
+      if (std::chrono::steady_clock::now() - begin > 5s) return false;
+    return true;
+  };
+  ASSERT_TRUE(reaches("10.244.0.11:5353"));
+  api_.put(kSlices, "dns-1", slice("dns", {}));
+  EXPECT_TRUE(reaches(""));
+  api_.put(kSlices, "dns-1", slice("dns", {"pod2"}));
+  EXPECT_TRUE(reaches("10.244.0.12:5353"));
+  api_.remove(kServices, "dns");
+  EXPECT_TRUE(reaches(""));
+  api_.put(kServices, "dns", service("10.96.0.10"));
+  EXPECT_TRUE(reaches("10.244.0.12:5353"));
+  stop();
+  EXPECT_TRUE(reaches("10.244.0.12:5353"));
+  api_.put(kSlices, "dns-1", slice("dns", {"pod3"}));
+  start();
+  EXPECT_TRUE(reaches("10.244.0.13:5353"));
+}
+
+TEST_F(ProxyRun, node_ports_in_both_families_and_health_checks) {
+  auto balanced = json(R"({"spec":{"type":"LoadBalancer","clusterIP":"10.96.0.10","clusterIPs":["10.96.0.10","fd00::10:96:0:10"],
+    "externalTrafficPolicy":"Local","healthCheckNodePort":32000,"ports":[{"name":"http","protocol":"TCP","port":80,"nodePort":30080}]},
+    "status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.1"}]}}})");
+  api_.put(kServices, "web", balanced);
+  auto six = slice("web", {});
+  six.make({"addressType"}) = "IPv6";
+  six.make({"endpoints"}).array().push_back(json(fmt::format(R"({{"addresses":["{}"],"conditions":{{"ready":true}},"nodeName":"here"}})", twin("10.244.0.12"))));
+  api_.put(kSlices, "web-1", slice("web", {"pod1"}));
+  api_.put(kSlices, "web-2", six);
+  start();
+  until("192.0.2.1", Protocol::tcp, 30'080, Kind::forward, "10.244.0.11:8080");
+  until(twin("192.0.2.1"), Protocol::tcp, 30'080, Kind::forward, twin("10.244.0.12") + ":8080");
+  until("203.0.113.1", Protocol::tcp, 80, Kind::forward, "10.244.0.11:8080");
+  EXPECT_TRUE(says("http://127.0.0.1:32000/", "\"localEndpoints\": 2"));
+  EXPECT_TRUE(says("http://192.0.2.1:10256/healthz", "\"nodeEligible\": true"));
+  EXPECT_TRUE(says("http://127.0.0.1:10249/metrics", "kubeproxy_sync_proxy_rules_service_changes_total 1"));
+  EXPECT_TRUE(says("http://192.0.2.1:10256/metrics", "404"));
+  api_.remove(kSlices, "web-1");
+  api_.remove(kSlices, "web-2");
+  until("192.0.2.1", Protocol::tcp, 30'080, Kind::reset);
+  EXPECT_TRUE(says("http://127.0.0.1:32000/", "\"localEndpoints\": 0"));
+  api_.remove(kServices, "web");
+  until("203.0.113.1", Protocol::tcp, 80, Kind::drop);  // nobody's any more; it leaves the node
+  EXPECT_TRUE(says("http://127.0.0.1:32000/", ""));
+}
+
+// Pings are answered at the address that the Node says it has.
+TEST_F(ProxyRun, the_node_says_where_pings_are_answered) {
+  api_.put(kServices, "a", service("10.96.0.10"));
+  api_.put(kSlices, "a-1", slice("a", {"pod1"}));
+  start();
+  until("10.96.0.10", Protocol::tcp, 80, Kind::forward, "10.244.0.11:8080");
+  until("10.96.0.10", Protocol::icmp, 0, Kind::unreachable);
+  api_.put(kNodes, "here", json(R"({"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.1"}]}})"));
+  until("10.96.0.10", Protocol::icmp, 0, Kind::answer);
 }
 
 }  // namespace

@@ -255,7 +255,9 @@ class RealWorld final : public World {
     namespaces_.emplace(host, std::move(fd));
     // Pings without privilege; errors as many as there are.
     return set(name, "net/ipv4/ping_group_range \"0 2147483647\"", "net/ipv4/icmp_ratelimit 0", "net/ipv6/icmp/ratelimit 0",
-               "net/ipv4/icmp_msgs_per_sec 100000", "net/ipv6/conf/default/accept_dad 0", "net/ipv6/conf/all/accept_dad 0");
+               "net/ipv4/icmp_msgs_per_sec 100000", "net/ipv6/conf/default/accept_dad 0", "net/ipv6/conf/all/accept_dad 0",
+               // A port that is used again meets no connection of before.
+               "net/ipv4/tcp_max_tw_buckets 0");
   }
 
   // A veth pair without addresses on the node's side: routes only, as the node agent makes them.

@@ -27,6 +27,7 @@ class NftDataplane final : public Dataplane {
   }
 
   base::Result<void> apply(const Table& table, const Change& change) override {
+    if (change.own) return rebuild(table);  // seldom, and of the base chains
     auto rendered = render_change(layout_, shared_, change);
     CHECK_OK(runner_.apply(rendered.script));
     shared_ = std::move(rendered.shared);

@@ -1,7 +1,6 @@
 // What all rules have in common: the name of our tables and the networks they tell apart. A value.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +13,6 @@ struct Layout {
   Networks networks;
   std::vector<Family> families = {Family::v4, Family::v6};
   std::vector<Network> node_ports_in = {};  // where node ports are served; none of a family: on every address of it
-  // The node's own, by family; pings of Services are answered there. None: they are refused.
-  std::optional<Address> node_v4 = {}, node_v6 = {};
 };
 
 }  // namespace proxy::nft

@@ -29,8 +29,9 @@ std::string set_of(const std::vector<Network>& networks, Family family) {
 // The part of a script that is about one family.
 class Script {
  public:
-  Script(const Layout& layout, Family family)
-      : layout_(layout), family_(family), ip_(table_family(family)), name_(ip_ + " " + layout.table) {}
+  // `own`: only the base chains ask for it.
+  Script(const Layout& layout, Family family, const OwnNode& own = {})
+      : layout_(layout), own_(own), family_(family), ip_(table_family(family)), name_(ip_ + " " + layout.table) {}
 
   template <class... Args>
   void line(fmt::format_string<Args...> format, Args&&... args) {
@@ -78,6 +79,7 @@ class Script {
   void stick_rules(const Way& way, const std::string& name);
 
   const Layout& layout_;
+  OwnNode own_;
   Family family_;
   std::string ip_;    // "ip" or "ip6"
   std::string name_;  // of the table
@@ -142,7 +144,7 @@ void Script::base_chains() {
 void Script::find_chains() {
   auto pods = set_of(layout_.networks.pods, family_);
   auto in = set_of(layout_.node_ports_in, family_);
-  auto answering = family_ == Family::v4 ? layout_.node_v4 : layout_.node_v6;
+  auto answering = family_ == Family::v4 ? own_.v4 : own_.v6;
   auto key = fmt::format("{} daddr . meta l4proto . th dport", ip_);
   // The loopback addresses are left to the sockets' own dataplane: no packet from there may leave the node.
   auto here = fmt::format("{0} daddr != {1} fib daddr type local {2}", ip_, family_ == Family::v4 ? "127.0.0.0/8" : "::1",
@@ -185,7 +187,7 @@ void Script::refuse_chains() {
 void Script::mask_chains() {
   auto services = set_of(layout_.networks.services, family_);
   auto pods = set_of(layout_.networks.pods, family_);
-  auto node_pods = set_of(layout_.networks.node_pods, family_);
+  auto node_pods = set_of(own_.pods, family_);
   chain("nat_postrouting", "type nat hook postrouting priority 100");
   chain("mask_cluster");
   chain("mask_outside");
@@ -312,7 +314,7 @@ Rendered render_rebuild(const Layout& layout, const Table& table) {
   }
   new_addresses(out.shared, {}, all);
   for (auto family : layout.families) {
-    Script script(layout, family);
+    Script script(layout, family, table.own);
     script.line("add table {}", script.name());
     script.line("flush table {}", script.name());
     script.maps();

@@ -15,7 +15,7 @@ using testing::Not;
 
 Layout layout() {
   Layout out;
-  out.networks = {{*parse_network("10.244.0.0/16")}, {*parse_network("10.96.0.0/16"), *parse_network("fd00:96::/112")}, {}};
+  out.networks = {{*parse_network("10.244.0.0/16")}, {*parse_network("10.96.0.0/16"), *parse_network("fd00:96::/112")}};
   return out;
 }
 Shared shared_of(const Table& table) { return render_rebuild(layout(), table).shared; }
@@ -33,7 +33,7 @@ RoutePtr route(std::vector<int> endpoints, uint32_t affinity = 0, bool drop = fa
   r.drop_when_empty = drop;
   return std::make_shared<const Route>(r);
 }
-Table table(std::map<ServiceKey, RoutePtr> routes) { return {std::move(routes), {}, {}}; }
+Table table(std::map<ServiceKey, RoutePtr> routes) { return {std::move(routes), {}, {}, {}}; }
 
 TEST(Render, equal_tables_need_nothing) {
   auto r = route({1});
