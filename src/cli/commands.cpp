@@ -93,10 +93,12 @@ base::Result<Session*> Context::session() {
 }
 
 std::vector<Command> all_commands() {
-  return {get_command(),    describe_command(), create_command(),       apply_command(),
-          delete_command(), expose_command(),   run_command(),          exec_command(),
-          logs_command(),   scale_command(),    label_command(),        annotate_command(),
-          config_command(), version_command(),  cluster_info_command(), api_resources_command()};
+  return {get_command(),      describe_command(), create_command(),  apply_command(),
+          delete_command(),   expose_command(),   run_command(),     exec_command(),
+          logs_command(),     scale_command(),    rollout_command(), set_command(),
+          patch_command(),    wait_command(),     edit_command(),    label_command(),
+          annotate_command(), config_command(),   version_command(), cluster_info_command(),
+          api_resources_command()};
 }
 
 int run_kubectl(std::span<const std::string> words) {

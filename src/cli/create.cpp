@@ -60,8 +60,8 @@ Command create_command() {
       .name = "create",
       .aliases = {},
       .usage =
-          "create (-f FILE | namespace NAME | configmap NAME | secret generic NAME | service TYPE NAME | "
-          "serviceaccount NAME)",
+          "create (-f FILE | deployment NAME --image=IMAGE | service TYPE NAME | ingress NAME | namespace NAME | "
+          "configmap NAME | secret generic NAME | serviceaccount NAME)",
       .summary = "Create objects from files, or of a simple kind by flags",
       .flags = {kFilenameFlag,
                 kRecursiveFlag,
@@ -76,6 +76,13 @@ Command create_command() {
                 {"tcp", Type::array, "Ports of a Service: PORT or PORT:TARGET"},
                 {"clusterip", Type::string, "Cluster IP of a Service, or None"},
                 {"external-name", Type::string, "DNS name that an ExternalName Service stands for"},
+                {"image", Type::list, "Images of a deployment"},
+                {"replicas", Type::integer, "Pods of a deployment", 'r', "1"},
+                {"port", Type::integer, "Port of a deployment's first container", 0, "-1"},
+                {"rule", Type::array, "Of an ingress: host/path=service:port[,tls[=secret]]"},
+                {"class", Type::string, "Class of an ingress"},
+                {"default-backend", Type::string, "Of an ingress: service:port"},
+                {"annotation", Type::array, "Annotation of an ingress: key=value"},
                 {"save-config", Type::boolean, "Ignored: apply writes its own annotation"}},
       .run = run_create};
 }

@@ -10,6 +10,7 @@
 
 #include "api/validate_rules.hpp"
 #include "base/strings.hpp"
+#include "cli/create_workloads.hpp"
 #include "cli/write_flags.hpp"
 
 namespace cli {
@@ -201,13 +202,15 @@ constexpr Form kForms[] = {
     {"service", "svc", "clusterip", "Service", "ClusterIP", "failed to create ClusterIP service: "},
     {"service", "svc", "nodeport", "Service", "NodePort", "failed to create NodePort service: "},
     {"service", "svc", "loadbalancer", "Service", "LoadBalancer", "failed to create LoadBalancer service: "},
+    {"deployment", "deploy", "", "Deployment", "", "failed to create deployment: "},
+    {"ingress", "ing", "", "Ingress", "", "failed to create ingress: "},
     {"service", "svc", "externalname", "Service", "ExternalName", "failed to create ExternalName service: "},
 };
 
 constexpr std::string_view kUnsupported[] = {
-    "clusterrole", "clusterrolebinding",  "cronjob", "deployment",    "deploy", "ingress", "ing",
-    "job",         "poddisruptionbudget", "pdb",     "priorityclass", "pc",     "quota",   "resourcequota",
-    "role",        "rolebinding",         "token"};
+    "clusterrole",   "clusterrolebinding", "cronjob", "job",           "poddisruptionbudget", "pdb",
+    "priorityclass", "pc",                 "quota",   "resourcequota", "role",                "rolebinding",
+    "token"};
 
 const Form* find_form(const std::vector<std::string>& words) {
   for (const Form& form : kForms) {
@@ -218,6 +221,8 @@ const Form* find_form(const std::vector<std::string>& words) {
 }
 
 base::Result<Value> make(const Args& args, const Form& form, const std::string& name) {
+  if (form.kind == "Deployment") return make_deployment(args, name);
+  if (form.kind == "Ingress") return make_ingress(args, name);
   if (form.kind == "Service") return make_service(args, form.service_type, name);
   if (form.kind == "ConfigMap" || form.kind == "Secret")
     return make_with_data(args, std::string(form.kind), name);
@@ -250,6 +255,7 @@ int create_by_flags(Context& context, Session& session) {
         "--tcp=PORT:TARGET");
   if (!form)
     return usage_error("create", fmt::format("Unexpected args: [{}]", base::join(args.operands, " ")));
+  if (form->kind == "Deployment" && !args.given("image")) return fail("required flag(s) \"image\" not set");
   size_t leading = form->kind_of.empty() ? 1 : 2;
   if (args.operands.size() != leading + 1) {
     std::string name = std::string(form->type) + (leading == 2 ? " " + std::string(form->kind_of) : "");
@@ -260,7 +266,7 @@ int create_by_flags(Context& context, Session& session) {
   if (!object) return print_error(object.error());
   auto dry_run = parse_dry_run(args);
   if (!dry_run) return print_error(dry_run.error());
-  auto resource = session.find_kind("v1", form->kind);
+  auto resource = session.find_kind((*object)["apiVersion"].as_string(), form->kind);
   if (!resource) return print_error(resource.error());
   auto created = create_object(session, args, *resource, *object, "kubectl-create", true);
   if (!created && !form->failed.empty()) return fail(std::string(form->failed) + created.error().message);

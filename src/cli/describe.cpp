@@ -75,6 +75,8 @@ class Describer {
     const std::string& kind = subject.resource.kind;
     if (subject.resource.group == "discovery.k8s.io" && kind == "EndpointSlice")
       return describe_endpoint_slice(object, events_of(object), now_);
+    if (subject.resource.group == "apps" && kind == "Deployment") return deployment(object);
+    if (subject.resource.group == "apps" && kind == "ReplicaSet") return replica_set(object);
     if (!subject.resource.group.empty()) return describe_any(object, events_of(object), now_);
     if (kind == "Service") return service(object);
     if (kind == "Pod") return pod(object);
@@ -146,6 +148,21 @@ class Describer {
     TRY(Array pods, list_all(session_, core("pods", "Pod"), api::namespace_of(object),
                              select("labelSelector", selector)));
     return describe_replication_controller(object, pods, events_of(object), now_);
+  }
+
+  Result<Array> list_selected(const Value& object, const ApiResource& resource) {
+    TRY(auto selector, api::LabelMatcher::from_object(object["spec"]["selector"]));
+    return list_all(session_, resource, api::namespace_of(object), select("labelSelector", selector.text()));
+  }
+
+  Result<std::string> replica_set(const Value& object) {
+    TRY(Array pods, list_selected(object, core("pods", "Pod")));
+    return describe_replica_set(object, pods, events_of(object), now_);
+  }
+
+  Result<std::string> deployment(const Value& object) {
+    TRY(Array sets, list_selected(object, known("apps", "v1", "replicasets", "ReplicaSet")));
+    return describe_deployment(object, sets, events_of(object), now_);
   }
 
   Result<std::string> node(const Value& object) {

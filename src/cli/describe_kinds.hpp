@@ -19,6 +19,11 @@ std::string describe_pod(const base::Value& pod, const base::Array* events, base
 // `pods`: those that its selector matches; the ones of other controllers are not counted.
 std::string describe_replication_controller(const base::Value& controller, const base::Array& pods,
                                             const base::Array* events, base::Time now);
+std::string describe_replica_set(const base::Value& set, const base::Array& pods, const base::Array* events,
+                                 base::Time now);
+// `sets`: all that its selector matches.
+std::string describe_deployment(const base::Value& deployment, const base::Array& sets, const base::Array* events,
+                                base::Time now);
 struct NodeParts {
   base::Result<base::Value> lease;
   const base::Array* pods = nullptr;  // not terminated, on this node; null: not allowed to see them

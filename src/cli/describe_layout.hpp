@@ -41,6 +41,8 @@ class Page {
     done_ += align_columns(open_);
     open_.clear();
   }
+  // With the tabs that align_columns would take away.
+  std::string raw() const { return done_ + open_; }
   std::string text() {
     end_columns();
     return done_;

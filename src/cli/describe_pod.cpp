@@ -224,37 +224,4 @@ void put_pod_template(Page& page, const Value& pod_template) {
   put_tolerations(page, "  Tolerations", spec["tolerations"]);
 }
 
-std::string describe_replication_controller(const Value& controller, const Array& pods, const Array* events,
-                                            base::Time now) {
-  Page page;
-  const Value& spec = controller["spec"];
-  int running = 0, waiting = 0, succeeded = 0, failed = 0;
-  for (const Value& pod : pods) {
-    if (api::controller_of(pod)["uid"].as_string() != api::uid_of(controller)) continue;
-    auto phase = pod["status"]["phase"].as_string();
-    running += phase == "Running";
-    waiting += phase == "Pending";
-    succeeded += phase == "Succeeded";
-    failed += phase == "Failed";
-  }
-  put_name(page, controller);
-  page.field(0, "Selector", labels_text(spec["selector"]));
-  put_labels(page, "Labels", api::labels_of(controller));
-  put_annotations(page, "Annotations", api::annotations_of(controller));
-  page.field(0, "Replicas",
-             fmt::format("{} current / {} desired", controller["status"]["replicas"].int_or(0),
-                         spec["replicas"].int_or(0)));
-  page.field(
-      0, "Pods Status",
-      fmt::format("{} Running / {} Waiting / {} Succeeded / {} Failed", running, waiting, succeeded, failed));
-  put_pod_template(page, spec["template"]);
-  const Array& conditions = controller["status"]["conditions"].as_array();
-  if (!conditions.empty()) page.line(0, "Conditions:\n  Type\tStatus\tReason\n  ----\t------\t------");
-  for (const Value& one : conditions)
-    page.line(
-        1, fmt::format("{} \t{}\t{}", text_of(one["type"]), text_of(one["status"]), text_of(one["reason"])));
-  put_events(page, events, now);
-  return page.text();
-}
-
 }  // namespace cli

@@ -309,6 +309,10 @@ int print_error(const base::Error& error, std::string_view context) {
     }
     return 1;
   }
+  if (error.reason == base::Reason::invalid && context.empty() && error.details->causes.empty()) {
+    fmt::print(stderr, "The request is invalid: {}\n", error.message);
+    return 1;
+  }
   std::string_view reason = base::reason_name(error.reason);
   if (reason.empty()) {
     fmt::print(stderr, "Error from server: {}{}\n", prefix, error.message);

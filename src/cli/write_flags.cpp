@@ -122,9 +122,9 @@ int create_and_print(Session& session, const Args& args, const base::Value& obje
 
 namespace {
 
-base::Result<void> add_list(Session& session, const Args& args, const ApiResource& resource,
+base::Result<void> add_list(Session& session, const Args& args, const ApiResource& resource, bool whole_types,
                             FoundObjects& out) {
-  if (!args.on("all") && !args.given("selector"))
+  if (!whole_types && !args.on("all") && !args.given("selector"))
     return usage("resource(s) were provided, but no name was specified");
   net::Query query;
   if (args.given("selector")) query.add("labelSelector", args.get("selector"));
@@ -153,8 +153,8 @@ void add_one(Session& session, const Target& target, const std::string& ns, Foun
 
 }  // namespace
 
-base::Result<FoundObjects> find_objects(Session& session, const Args& args,
-                                        std::span<const std::string> operands) {
+base::Result<FoundObjects> find_objects(Session& session, const Args& args, std::span<const std::string> operands,
+                                        bool whole_types) {
   FoundObjects out;
   if (args.given("filename")) {
     TRY(auto manifests, read_manifests(args.all("filename"), args.on("recursive")));
@@ -170,7 +170,7 @@ base::Result<FoundObjects> find_objects(Session& session, const Args& args,
   TRY(auto targets, parse_targets(session, operands));
   for (auto& target : targets) {
     if (target.name.empty())
-      CHECK_OK(add_list(session, args, target.resource, out));
+      CHECK_OK(add_list(session, args, target.resource, whole_types, out));
     else
       add_one(session, target, session.namespace_(), out);
   }

@@ -41,9 +41,10 @@ struct FoundObjects {
   std::vector<Found> objects;
   std::vector<base::Error> errors;  // of those that could not be read
 };
-// The objects that the operands, -f, -l and --all name, as they are on the server.
-base::Result<FoundObjects> find_objects(Session& session, const Args& args,
-                                        std::span<const std::string> operands);
+// The objects that the operands, -f, -l and --all name, as they are on the server. `whole_types`: a type alone means all
+// of its objects.
+base::Result<FoundObjects> find_objects(Session& session, const Args& args, std::span<const std::string> operands,
+                                        bool whole_types = false);
 
 // The members of all objects in it by name, as Go's encoder writes maps.
 base::Value with_sorted_members(const base::Value& value);
