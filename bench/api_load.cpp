@@ -57,7 +57,8 @@ ApiServer::ApiServer(const Settings& settings) {
     pids_ = settings.peer_pids;
   } else {
     cluster_ = std::make_unique<support::Cluster>(settings.sampan, "bench");
-    if (!cluster_->up()) throw Failed("sampan up: " + cluster_->output());
+    // All its threads are one client.
+    if (!cluster_->up("--server-flag=--max-connections-per-client=0")) throw Failed("sampan up: " + cluster_->output());
     attach();
   }
   config_.request_timeout_ms = 120'000;

@@ -15,7 +15,7 @@ using std::chrono::seconds;
 
 constexpr size_t kActive = 16;           // lists under way at a time
 constexpr size_t kWindow = 256u << 10;   // what may wait for one client
-constexpr size_t kKeep = 12u << 20;      // what all together may hold on to
+constexpr size_t kKeep = 8u << 20;      // what all together may hold on to
 constexpr milliseconds kLookAgain{1};
 // A client that takes nothing for so long is cut; sooner when others wait for its place.
 constexpr seconds kStall{30};
@@ -35,13 +35,13 @@ struct Bulk::Job {
   std::shared_ptr<std::atomic<bool>> gone = std::make_shared<std::atomic<bool>>(false);
 };
 
+Bulk::Bulk(const sys::Clock& clock) : clock_(clock), room_(std::make_shared<ListRoom>(kKeep)) {}
+
 Bulk::~Bulk() {
   state_.lock()->stopping = true;
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
-
-size_t Bulk::room() const { return kKeep / (1 + std::min(state_.lock()->jobs.size(), kActive)); }
 
 void Bulk::send(const ExchangePtr& exchange, std::unique_ptr<ListSource> source) {
   auto job = std::make_shared<Job>();

@@ -18,12 +18,12 @@ namespace server {
 
 class Bulk {
  public:
-  explicit Bulk(const sys::Clock& clock) : clock_(clock) {}
+  explicit Bulk(const sys::Clock& clock);
   ~Bulk();
   // Answers 200 with the list in the exchange's format.
   void send(const ExchangePtr& exchange, std::unique_ptr<ListSource> source);
-  // How much a list may hold on to while it is made.
-  size_t room() const;
+  // What the lists hold on to while they are made.
+  const std::shared_ptr<ListRoom>& room() const { return room_; }
 
  private:
   struct Job;
@@ -39,6 +39,7 @@ class Bulk {
   bool step(Job& job);
 
   const sys::Clock& clock_;
+  const std::shared_ptr<ListRoom> room_;
   base::Guarded<State> state_;
   std::condition_variable changed_;
   std::thread thread_;  // guarded by state_ until it runs

@@ -58,14 +58,15 @@ TEST_F(Large, WithoutRoomProtobufIsMadeTwice) {
   RenderStyle style;
   style.format.encoding = Format::Encoding::protobuf;
   auto whole = [&](size_t keep) {
-    auto source = make_list_source(kind, style, {7, "", std::nullopt}, store_->list("core/configmaps/default/").entries, keep);
+    auto source = make_list_source(kind, style, {7, "", std::nullopt}, store_->list("core/configmaps/default/").entries,
+                                   std::make_shared<ListRoom>(keep));
     std::string out;
     while (source->next(out)) {
     }
     return out;
   };
-  EXPECT_EQ(whole(0), whole(SIZE_MAX));
-  EXPECT_EQ(whole(200'000), whole(SIZE_MAX));
+  EXPECT_EQ(whole(0), whole(INT64_MAX));
+  EXPECT_EQ(whole(200'000), whole(INT64_MAX));
 }
 
 TEST_F(Large, NoMoreThanAWindowWaitsForAClient) {

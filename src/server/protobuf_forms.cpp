@@ -49,8 +49,9 @@ std::string enveloped(std::string_view api_version, std::string_view kind, std::
 class ProtobufList final : public ListSource {
  public:
   ProtobufList(api::KindPtr kind, const Format& format, const ListMeta& meta, std::vector<store::EntryPtr> entries,
-               size_t keep)
-      : kind_(std::move(kind)), format_(format), meta_(meta), entries_(std::move(entries)), keep_(keep) {}
+               std::shared_ptr<ListRoom> room)
+      : kind_(std::move(kind)), format_(format), meta_(meta), entries_(std::move(entries)), room_(std::move(room)) {}
+  ~ProtobufList() override { forget(); }
 
   bool next(std::string& out) override { return measured_ ? write(out) : measure(); }
 
@@ -80,11 +81,13 @@ class ProtobufList final : public ListSource {
     if (at_ == 0) api::append_bytes_field(piece, swapped() ? 2 : 1, list_meta_message(meta_));
     append_items(piece);
     size_ += piece.size();
-    if (size_ <= keep_) {
+    if (keeping_ && room_->take(piece.size())) {
+      taken_ += piece.size();
       piece.shrink_to_fit();
       kept_.push_back(std::move(piece));
     } else {
-      kept_.clear();
+      keeping_ = false;
+      forget();
     }
     if (at_ < entries_.size()) return true;
     measured_ = true;
@@ -92,6 +95,10 @@ class ProtobufList final : public ListSource {
     if (kept_.empty()) return true;
     entries_.clear();
     return true;
+  }
+  void forget() {
+    kept_.clear();
+    room_->give(std::exchange(taken_, 0));
   }
   bool write(std::string& out) {
     if (!std::exchange(begun_, true)) {
@@ -102,6 +109,8 @@ class ProtobufList final : public ListSource {
     }
     if (next_kept_ < kept_.size()) {
       std::string piece = std::move(kept_[next_kept_++]);
+      taken_ -= piece.size();
+      room_->give(piece.size());
       if (out.empty()) out = std::move(piece);
       else out += piece;
     } else {
@@ -116,7 +125,9 @@ class ProtobufList final : public ListSource {
   Format format_;
   ListMeta meta_;
   std::vector<store::EntryPtr> entries_;
-  size_t keep_;
+  std::shared_ptr<ListRoom> room_;
+  size_t taken_ = 0;  // of the room
+  bool keeping_ = true;
   size_t at_ = 0;
   std::string item_;
   bool measured_ = false;
@@ -140,8 +151,8 @@ std::string protobuf_object(const api::Kind& kind, const Format& format, std::st
 }
 
 std::unique_ptr<ListSource> make_protobuf_list(api::KindPtr kind, const Format& format, const ListMeta& meta,
-                                               std::vector<store::EntryPtr> entries, size_t keep) {
-  return std::make_unique<ProtobufList>(std::move(kind), format, meta, std::move(entries), keep);
+                                               std::vector<store::EntryPtr> entries, std::shared_ptr<ListRoom> room) {
+  return std::make_unique<ProtobufList>(std::move(kind), format, meta, std::move(entries), std::move(room));
 }
 
 // Four bytes of length, most significant first, then WatchEvent: type = 1, object = 2 (RawExtension: raw =

@@ -18,7 +18,7 @@ namespace server {
 // One object as `format.shape` says: whole, or its metadata. Never a Table.
 std::string protobuf_object(const api::Kind& kind, const Format& format, std::string_view json);
 std::unique_ptr<ListSource> make_protobuf_list(api::KindPtr kind, const Format& format, const ListMeta& meta,
-                                               std::vector<store::EntryPtr> entries, size_t keep);
+                                               std::vector<store::EntryPtr> entries, std::shared_ptr<ListRoom> room);
 // A frame of a watch around an object that has its envelope already.
 std::string protobuf_event(std::string_view type, std::string_view object);
 // A Status, a Scale: whatever names its own kind.

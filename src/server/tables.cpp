@@ -162,7 +162,7 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
   std::vector<net::Chunk> body;
   if (!style.format.verbatim()) {
     auto source = make_list_source(api::KindPtr(api::KindPtr(), &kind), style, meta,
-                                   {entries.begin(), entries.end()}, SIZE_MAX);
+                                   {entries.begin(), entries.end()}, std::make_shared<ListRoom>(INT64_MAX));
     for (bool more = true; more;) {
       std::string piece;
       more = source->next(piece);
@@ -182,9 +182,9 @@ std::vector<net::Chunk> render_list(const api::Kind& kind, const RenderStyle& st
 }
 
 std::unique_ptr<ListSource> make_list_source(api::KindPtr kind, RenderStyle style, ListMeta meta,
-                                             std::vector<store::EntryPtr> entries, size_t keep) {
+                                             std::vector<store::EntryPtr> entries, std::shared_ptr<ListRoom> room) {
   if (style.format.encoding == Format::Encoding::protobuf)
-    return make_protobuf_list(std::move(kind), style.format, meta, std::move(entries), keep);
+    return make_protobuf_list(std::move(kind), style.format, meta, std::move(entries), std::move(room));
   const Format format = style.format;
   auto json = std::make_unique<JsonList>(std::move(kind), std::move(style), std::move(meta), std::move(entries));
   if (format.encoding == Format::Encoding::json && !format.pretty) return json;

@@ -2,6 +2,7 @@
 // PartialObjectMetadata; one or a list of them. Pure; any thread. A ListSource has one owner.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,9 +43,23 @@ class ListSource {
   // the last one.
   virtual bool next(std::string& out) = 0;
 };
-// `keep`: how many bytes it may hold on to. (Protobuf wants the length first; without room it is made twice.)
+// Bytes that lists may hold on to, of all of them together. Any thread.
+class ListRoom {
+ public:
+  explicit ListRoom(size_t bytes) : left_(static_cast<int64_t>(bytes)) {}
+  bool take(size_t bytes) {
+    if (left_.fetch_sub(static_cast<int64_t>(bytes)) >= static_cast<int64_t>(bytes)) return true;
+    give(bytes);
+    return false;
+  }
+  void give(size_t bytes) { left_.fetch_add(static_cast<int64_t>(bytes)); }
+
+ private:
+  std::atomic<int64_t> left_;
+};
+// Protobuf wants the length first: what has been made is kept as long as there is room, else it is made twice.
 std::unique_ptr<ListSource> make_list_source(api::KindPtr kind, RenderStyle style, ListMeta meta,
-                                             std::vector<store::EntryPtr> entries, size_t keep);
+                                             std::vector<store::EntryPtr> entries, std::shared_ptr<ListRoom> room);
 
 // The object of a watch event in the format's encoding: JSON, or protobuf in its envelope. `columns`: whether a Table names its columns.
 std::string shape_for_event(const api::Kind& kind, const RenderStyle& style, std::string_view bytes,

@@ -37,7 +37,8 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  bool up() { return command(fmt::format("up --isolated --kubeconfig {}", kubeconfig_)); }
+  // `flags` of up, as it takes them.
+  bool up(std::string_view flags = "") { return command(fmt::format("up --isolated --kubeconfig {} {}", kubeconfig_, flags)); }
   bool down() { return command("down"); }
   bool down_keeping_data() { return command("down --keep-data"); }
   // sampan VERB [ARGUMENTS], for this cluster.
