@@ -42,8 +42,10 @@ std::unique_ptr<Controller> make_event_ttl_controller(client::Client client, con
 // Addresses of the pool for Services of type LoadBalancer.
 std::unique_ptr<Controller> make_loadbalancer_controller(client::Client client, const sys::Clock& clock,
                                                          std::vector<base::AddressSpan> pool);
-// ServiceCIDRs are guarded while they are used; Services and IPAddresses that differ are repaired.
-std::unique_ptr<Controller> make_servicecidr_controller(client::Client client, const sys::Clock& clock);
+// ServiceCIDRs are guarded while they are used; Services and IPAddresses that differ are repaired; node ports beyond the
+// range, or of two Services, are told.
+std::unique_ptr<Controller> make_servicecidr_controller(client::Client client, const sys::Clock& clock,
+                                                        int first_node_port, int last_node_port);
 // The ServiceAccount "default" of each namespace.
 std::unique_ptr<Controller> make_serviceaccount_controller(client::Client client, const sys::Clock& clock);
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controllers/controllers.hpp"
@@ -16,6 +17,7 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
                                                                        const sys::Clock& clock,
                                                                        const std::string& api_address, int api_port,
                                                                        std::chrono::nanoseconds event_ttl,
-                                                                       std::vector<base::AddressSpan> balancer_pool);
+                                                                       std::vector<base::AddressSpan> balancer_pool,
+                                                                       std::pair<int, int> node_ports);
 
 }  // namespace main_

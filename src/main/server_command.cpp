@@ -18,6 +18,7 @@
 #include "api/kinds.hpp"
 #include "base/address.hpp"
 #include "base/log_format.hpp"
+#include "base/strings.hpp"
 #include "client/client.hpp"
 #include "client/informer.hpp"
 #include "main/controllers.hpp"
@@ -75,6 +76,15 @@ std::string component_of(const std::string& user) {
   return user.starts_with("system:") ? user.substr(std::string_view("system:").size()) : user;
 }
 
+base::Result<std::pair<int, int>> parse_port_range(const std::string& text) {
+  size_t dash = text.find('-');
+  auto first = base::parse_int(text.substr(0, dash));
+  auto last = dash == std::string::npos ? std::nullopt : base::parse_int(text.substr(dash + 1));
+  if (!first || !last || *first < 1 || *last > 65535 || *first > *last)
+    return base::fail(base::Reason::bad_request, fmt::format("--service-node-port-range \"{}\": write it as FIRST-LAST, like 30000-32767", text));
+  return std::pair<int, int>(*first, *last);
+}
+
 base::Result<server::AuditConfig> audit_config(const ServerOptions& options) {
   server::AuditConfig config;
   config.path = options.audit_log_path;
@@ -119,6 +129,7 @@ class Cluster {
   sys::SystemClock clock_;
   sys::Fd pid_lock_;
   std::vector<base::Cidr> services_;
+  std::pair<int, int> node_ports_;
   api::Registry registry_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<server::ApiServer> api_;
@@ -139,6 +150,8 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                                        .window_age = std::chrono::minutes(options_.watch_history_minutes)}));
   server::Config config;
   config.service_cidr = options_.service_cidr;
+  config.node_port_first = node_ports_.first;
+  config.node_port_last = node_ports_.second;
   config.advertise_address = address;
   config.advertise_port = options_.port;
   config.git_version = kGitVersion;
@@ -184,6 +197,7 @@ base::Result<void> Cluster::start() {
   TRY(std::string address, node_address(options_.address));
   TRY(services_, base::parse_cidrs(options_.service_cidr));
   for (const auto& cidr : services_) CHECK_OK(route_service_cidr(cidr.text()));
+  TRY(node_ports_, parse_port_range(options_.node_port_range));
   auto wanted = options_.load_balancer_addresses;
   if (wanted.empty()) wanted = default_balancer_addresses(address, second_node_address());
   auto balancer_pool = base::parse_spans(wanted);
@@ -192,7 +206,7 @@ base::Result<void> Cluster::start() {
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
   controllers_ = make_controllers(as, clock_, address, options_.port,
-                                  std::chrono::minutes(options_.event_ttl_minutes), *balancer_pool);
+                                  std::chrono::minutes(options_.event_ttl_minutes), *balancer_pool, node_ports_);
   for (auto& controller : controllers_) controller->start();
   controllers_started_ = true;
   scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);

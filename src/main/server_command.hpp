@@ -20,6 +20,7 @@ struct ServerOptions {
   std::string pod_cidr;  // of this node's pods; "": the first part of cluster_cidr
   // For Services of type LoadBalancer; "": part of the link network that `up` makes, elsewhere none.
   std::string load_balancer_addresses;
+  std::string node_port_range = "30000-32767";
   int event_ttl_minutes = 60;
   // History for watches: at least so many changes, and all of the last minutes.
   int watch_history_minutes = 5;

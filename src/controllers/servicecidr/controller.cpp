@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
+#include "base/guarded.hpp"
 #include "base/time.hpp"
 #include "client/events.hpp"
 #include "client/informer.hpp"
@@ -24,8 +27,9 @@ std::string key_for(std::string_view what, std::string_view name) { return std::
 
 class ServiceCidrLoop final : public Controller {
  public:
-  ServiceCidrLoop(client::Client client, const sys::Clock& clock)
-      : client_(client),
+  ServiceCidrLoop(client::Client client, const sys::Clock& clock, PortRange ports)
+      : ports_(ports),
+        client_(client),
         clock_(clock),
         recorder_(client, clock, "ipallocator-repair-controller"),
         worker_("servicecidr", clock, [this] { cidrs_.wait_synced(), addresses_.wait_synced(), services_.wait_synced(); },
@@ -38,7 +42,6 @@ class ServiceCidrLoop final : public Controller {
       service.metadata.annotations.clear();
       service.metadata.labels.clear();
       service.spec.selector.clear();
-      service.spec.ports.clear();
     });
     addresses_.trim_with([](api::IPAddress& address) { address.metadata.managed_fields.clear(); });
     cidrs_.on_change([this](const std::string&, const CidrPtr&, const CidrPtr&) { add_ranges(); });
@@ -50,7 +53,8 @@ class ServiceCidrLoop final : public Controller {
       worker_.queue().add(key_for(kService, client::object_key(parent.namespace_, parent.name)));
     });
     services_.on_change([this](const std::string& key, const ServicePtr& before, const ServicePtr& after) {
-      if (before && after && before->spec.cluster_ips == after->spec.cluster_ips) return;
+      follow_ports(key, before.get(), after.get());
+      if (before && after && before->spec.cluster_ips == after->spec.cluster_ips && node_ports_of(*before) == node_ports_of(*after)) return;
       worker_.queue().add(key_for(kService, key));
     });
   }
@@ -155,9 +159,32 @@ class ServiceCidrLoop final : public Controller {
     return nullptr;
   }
 
+  // On the informer's thread.
+  void follow_ports(const std::string& key, const api::Service* before, const api::Service* after) {
+    auto owners = port_owners_.lock();
+    auto each = [&](const api::Service* service, auto act) {
+      if (!service) return;
+      for (int64_t port : node_ports_of(*service)) act((*owners)[port], port);
+    };
+    each(before, [&](std::set<std::string>& keys, int64_t port) {
+      keys.erase(key);
+      if (keys.empty()) owners->erase(port);
+    });
+    each(after, [&](std::set<std::string>& keys, int64_t) { keys.insert(key); });
+  }
+
+  bool is_shared(int64_t port) const {
+    auto owners = port_owners_.lock();
+    auto it = owners->find(port);
+    return it != owners->end() && it->second.size() > 1;
+  }
+
   base::Result<void> sync_service(const std::string& key) {
     auto service = services_.get(key);
     if (!service) return {};
+    for (const auto& finding : check_node_ports(*service, ports_, [this](int64_t port) { return is_shared(port); })) {
+      recorder_.warning(client::ref_of(*service), finding.reason, finding.message);
+    }
     auto seen = check_service_addresses(
         *service, cidrs_.list(), [this](const std::string& name) { return addresses_.get(name); },
         [this](const std::string& ns, const std::string& name) { return services_.get(client::object_key(ns, name)); });
@@ -208,6 +235,8 @@ class ServiceCidrLoop final : public Controller {
     return std::unexpected(std::move(gone).error());
   }
 
+  const PortRange ports_;
+  base::Guarded<std::map<int64_t, std::set<std::string>>> port_owners_;  // Services by node port
   client::Client client_;
   const sys::Clock& clock_;
   client::EventRecorder recorder_;
@@ -219,8 +248,9 @@ class ServiceCidrLoop final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> make_servicecidr_controller(client::Client client, const sys::Clock& clock) {
-  return std::make_unique<ServiceCidrLoop>(std::move(client), clock);
+std::unique_ptr<Controller> make_servicecidr_controller(client::Client client, const sys::Clock& clock,
+                                                        int first_node_port, int last_node_port) {
+  return std::make_unique<ServiceCidrLoop>(std::move(client), clock, PortRange{first_node_port, last_node_port});
 }
 
 }  // namespace controllers

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace controllers {
 
@@ -108,6 +109,29 @@ Finding check_ip_address(const api::IPAddress& address, const ServiceLookup& ser
   if (has_address(*service, name)) return {};
   return {Finding::Act::remove, name, "IPAddressWrongReference",
           fmt::format("IPAddress: {} for Service {}/{} has a wrong reference; cleaning up", name, parent.namespace_, parent.name)};
+}
+
+std::vector<int64_t> node_ports_of(const api::Service& service) {
+  std::set<int64_t> ports;
+  for (const auto& port : service.spec.ports) ports.insert(port.node_port.value_or(0));
+  ports.insert(service.spec.health_check_node_port.value_or(0));
+  ports.erase(0);
+  return {ports.begin(), ports.end()};
+}
+
+std::vector<Finding> check_node_ports(const api::Service& service, PortRange range,
+                                      const std::function<bool(int64_t port)>& is_shared) {
+  std::vector<Finding> out;
+  for (int64_t port : node_ports_of(service)) {
+    if (port < range.first || port > range.last) {
+      out.push_back({Finding::Act::none, "", "PortOutOfRange",
+                     fmt::format("Port {} is not within the port range {}-{}; please recreate service", port, range.first, range.last)});
+    } else if (is_shared(port)) {
+      out.push_back({Finding::Act::none, "", "PortAlreadyAllocated",
+                     fmt::format("Port {} was assigned to multiple services; please recreate service", port)});
+    }
+  }
+  return out;
 }
 
 bool may_remove(const api::ServiceCIDR& cidr, const std::vector<CidrPtr>& all, const std::vector<AddressPtr>& addresses) {

@@ -1,4 +1,4 @@
-// Whether Services, their cluster addresses and the IPAddress objects agree, and when a ServiceCIDR may go. Pure functions;
+// Whether Services, their cluster addresses, their node ports and the IPAddress objects agree, and when a ServiceCIDR may go. Pure functions;
 // any thread.
 //
 // Source: upstream's servicecidrs controller and its repair loop of IPAddresses; the reasons of the events are theirs.
@@ -43,6 +43,16 @@ std::vector<Finding> check_service_addresses(const api::Service& service, const 
                                              const AddressLookup& address_of, const ServiceLookup& service_of);
 // Whether an IPAddress that the server made still has its Service. Act none: yes, or it is not ours to judge.
 Finding check_ip_address(const api::IPAddress& address, const ServiceLookup& service_of);
+
+struct PortRange {
+  int first = 30000;
+  int last = 32767;
+};
+// The node ports of a Service, each once: TCP and UDP may share one. With the port of the health check.
+std::vector<int64_t> node_ports_of(const api::Service& service);
+// Ports beyond the range and ports that `is_shared` with another Service.
+std::vector<Finding> check_node_ports(const api::Service& service, PortRange range,
+                                      const std::function<bool(int64_t port)>& is_shared);
 
 // No address of a Service would be left without a range.
 bool may_remove(const api::ServiceCIDR& cidr, const std::vector<CidrPtr>& all, const std::vector<AddressPtr>& addresses);

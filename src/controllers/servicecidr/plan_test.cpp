@@ -108,6 +108,21 @@ TEST_F(ServiceCidrPlan, AddressesWithoutTheirService) {
   EXPECT_EQ(check(leaked).act, Finding::Act::none) << "somebody's own";
 }
 
+TEST_F(ServiceCidrPlan, NodePorts) {
+  auto service = make_service();
+  for (int64_t number : {30001, 30001, 0, 40000}) {
+    api::ServicePort port;
+    port.node_port = number;
+    service.spec.ports.push_back(port);
+  }
+  service.spec.health_check_node_port = 30009;
+  EXPECT_EQ(node_ports_of(service), (std::vector<int64_t>{30001, 30009, 40000}));
+  auto found = check_node_ports(service, {30000, 30100}, [](int64_t port) { return port == 30009; });
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].message, "Port 30009 was assigned to multiple services; please recreate service");
+  EXPECT_EQ(found[1].message, "Port 40000 is not within the port range 30000-30100; please recreate service");
+}
+
 TEST_F(ServiceCidrPlan, ARangeGoesWhenNobodyIsLeftAlone) {
   auto more = cidr("more", {"10.200.0.0/24"}, true);
   auto address = put(make_ip_address("10.200.0.7", make_service()));
