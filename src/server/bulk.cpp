@@ -14,8 +14,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr size_t kActive = 16;           // lists under way at a time
-constexpr size_t kWindow = 256u << 10;   // what may wait for one client
-constexpr size_t kKeep = 8u << 20;      // what all together may hold on to
+constexpr size_t kWindow = 128u << 10;   // what may wait for one client
+constexpr size_t kKeep = 4u << 20;      // what all together may hold on to
 constexpr milliseconds kLookAgain{1};
 // A client that takes nothing for so long is cut; sooner when others wait for its place.
 constexpr seconds kStall{30};

@@ -74,11 +74,11 @@ TEST_F(Large, NoMoreThanAWindowWaitsForAClient) {
   recorder->set_reading(false);
   handler_(make_request("GET", config_maps_, "", {{"Accept", "application/vnd.kubernetes.protobuf"}}), recorder);
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (recorder->pending() < (256u << 10) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  while (recorder->pending() < (128u << 10) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   auto other = call("GET", config_maps_, "", {{"Accept", "application/vnd.kubernetes.protobuf"}});  // in the meantime
   EXPECT_GT(other.text.size(), 1'400'000u);
-  EXPECT_GE(recorder->pending(), 256u << 10);
-  EXPECT_LE(recorder->pending(), (256u << 10) + (80u << 10));
+  EXPECT_GE(recorder->pending(), 128u << 10);
+  EXPECT_LE(recorder->pending(), (128u << 10) + (80u << 10));
   EXPECT_FALSE(recorder->finished());
   while (!recorder->finished() && std::chrono::steady_clock::now() < end) {
     recorder->set_reading(true);

@@ -314,14 +314,15 @@ int Abuse::run(const std::string& only) {
   std::this_thread::sleep_for(1s);
   idle_ = status("VmRSS:");
   fmt::print("idle with 1,000 config maps: {} KiB\n", idle_);
-  // The goal is 2 everywhere. What costs more today: bodies of 3 MB as trees of small values.
+  // The goal is 2 everywhere. What costs more: bodies of 3 MB as trees of small values. Watches and lists come to 1.7 to 2
+  // on a quiet machine; what comes in before somebody has read nothing for a second depends on its speed.
   const std::vector<Attack> attacks = {
       {"slow heads", 2, [this] { slow_heads(); }},
-      {"idle connections", 3.5, [this] { idle_connections(); }},
-      {"unfinished bodies", 2.5, [this] { unfinished_bodies(); }},
+      {"idle connections", 2, [this] { idle_connections(); }},
+      {"unfinished bodies", 2, [this] { unfinished_bodies(); }},
       {"hostile bodies", 7, [this] { hostile_bodies(); }},
-      {"silent watches", 6, [this] { silent_watches(); }},
-      {"unread lists", 2, [this] { unread_lists(); }},
+      {"silent watches", 2.5, [this] { silent_watches(); }},
+      {"unread lists", 2.5, [this] { unread_lists(); }},
       {"made-up paths", 2, [this] { made_up_paths(); }},
   };
   bool fine = true;
