@@ -6,7 +6,7 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
                                                                        const sys::Clock& clock,
                                                                        const std::string& api_address, int api_port,
                                                                        std::chrono::nanoseconds event_ttl,
-                                                                       std::vector<base::AddressSpan> balancer_pool,
+                                                                       std::optional<std::vector<base::AddressSpan>> balancer_pool,
                                                                        std::pair<int, int> node_ports) {
   using namespace controllers;
   auto as = [&](const char* name) { return client_for("system:serviceaccount:kube-system:" + std::string(name)); };
@@ -19,7 +19,7 @@ std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const Cli
   all.push_back(make_endpointslice_controller(as("endpointslice-controller"), clock));
   all.push_back(make_endpointslicemirroring_controller(as("endpointslicemirroring-controller"), clock));
   all.push_back(make_endpoints_controller(as("endpoint-controller"), clock));
-  all.push_back(make_loadbalancer_controller(as("service-controller"), clock, std::move(balancer_pool)));
+  if (balancer_pool) all.push_back(make_loadbalancer_controller(as("service-controller"), clock, std::move(*balancer_pool)));
   all.push_back(make_servicecidr_controller(as("service-cidrs-controller"), clock, node_ports.first, node_ports.second));
   all.push_back(make_namespace_controller(as("namespace-controller"), clock));
   all.push_back(make_crd_controller(as("crd-finalizer"), clock));

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,11 +14,12 @@ namespace main_ {
 
 using ClientFor = std::function<client::Client(const std::string& user)>;
 
+// Without a pool nobody serves Services of type LoadBalancer; with an empty one they are told why they wait.
 std::vector<std::unique_ptr<controllers::Controller>> make_controllers(const ClientFor& client_for,
                                                                        const sys::Clock& clock,
                                                                        const std::string& api_address, int api_port,
                                                                        std::chrono::nanoseconds event_ttl,
-                                                                       std::vector<base::AddressSpan> balancer_pool,
+                                                                       std::optional<std::vector<base::AddressSpan>> balancer_pool,
                                                                        std::pair<int, int> node_ports);
 
 }  // namespace main_

@@ -59,7 +59,7 @@ int run(int argc, char** argv) {
   server_command->add_option("--cluster-cidr", server.cluster_cidr, "Addresses of all pods: one range, or one of IPv4 and one of IPv6; the first family is the pods' main one")->capture_default_str();
   server_command->add_option("--pod-cidr", server.pod_cidr, "Addresses of this node's pods (default: the first /24 and /64 of --cluster-cidr)");
   server_command->add_option("--service-node-port-range", server.node_port_range, "Ports for Services of type NodePort and LoadBalancer: FIRST-LAST")->capture_default_str();
-  server_command->add_option("--load-balancer-addresses", server.load_balancer_addresses, "Addresses for Services of type LoadBalancer: RANGE/BITS, FIRST-LAST or single ones, with commas (default: a part of the link network that 'up' makes)");
+  server_command->add_option("--load-balancer-addresses", server.load_balancer_addresses, "Addresses for Services of type LoadBalancer: RANGE/BITS, FIRST-LAST or single ones, with commas; none: leave such Services to another controller (default: a part of the link network that 'up' makes)");
   server_command->add_option("--event-ttl", server.event_ttl_minutes, "Minutes after which an Event is deleted")->capture_default_str()->check(CLI::Range(1, 525'600));
   server_command->add_option("--watch-history-minutes", server.watch_history_minutes, "Minutes of changes that a watch can go back")->capture_default_str()->check(CLI::Range(0, 10'000));
   server_command->add_option("--watch-history-revisions", server.watch_history_revisions, "Number of changes that a watch can always go back")->capture_default_str()->check(CLI::Range(100, 10'000'000));

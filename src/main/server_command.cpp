@@ -200,13 +200,15 @@ base::Result<void> Cluster::start() {
   TRY(node_ports_, parse_port_range(options_.node_port_range));
   auto wanted = options_.load_balancer_addresses;
   if (wanted.empty()) wanted = default_balancer_addresses(address, second_node_address());
-  auto balancer_pool = base::parse_spans(wanted);
+  const bool balances = wanted != "none";
+  auto balancer_pool = base::parse_spans(balances ? wanted : "");
   if (!balancer_pool) return std::unexpected(std::move(balancer_pool).error().wrap("--load-balancer-addresses"));
   CHECK_OK(make_api(address));
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
   controllers_ = make_controllers(as, clock_, address, options_.port,
-                                  std::chrono::minutes(options_.event_ttl_minutes), *balancer_pool, node_ports_);
+                                  std::chrono::minutes(options_.event_ttl_minutes),
+                                  balances ? std::optional(*balancer_pool) : std::nullopt, node_ports_);
   for (auto& controller : controllers_) controller->start();
   controllers_started_ = true;
   scheduler_ = scheduler::Scheduler::make(client_as("system:kube-scheduler", {"system:authenticated"}), clock_);

@@ -18,7 +18,8 @@ struct ServerOptions {
   std::string cluster_cidr = "10.244.0.0/16,fd00:10:244::/56";  // of all pods
   std::string proxy_mode = "auto";
   std::string pod_cidr;  // of this node's pods; "": the first part of cluster_cidr
-  // For Services of type LoadBalancer; "": part of the link network that `up` makes, elsewhere none.
+  // For Services of type LoadBalancer; "": part of the link network that `up` makes, elsewhere nothing; "none": they are
+  // left to somebody else.
   std::string load_balancer_addresses;
   std::string node_port_range = "30000-32767";
   int event_ttl_minutes = 60;
