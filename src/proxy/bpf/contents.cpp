@@ -21,11 +21,13 @@ uint64_t hash_text(const std::string& text, uint64_t seed) {
   return std::max<uint64_t>(1, hash_bytes(text.data(), text.size(), seed));
 }
 
-// An endpoint is one for all addresses of its Service port; what is chosen among differs by scope and family.
-uint64_t owner_of_endpoints(const Route& route) { return hash_text(route.name, 0); }
+// An endpoint is one for all addresses of its Service port; what is chosen among differs by scope and family. Ports
+// without a name are told apart by their protocol.
+uint64_t owner_of_endpoints(const Route& route, const service_key& key) { return hash_text(route.name, key.protocol); }
 uint64_t owner_of_pool(const Route& route, const service_key& key) {
-  bool v4 = key.address.high == 0 && static_cast<uint32_t>(key.address.low) == htonl(0xffff);
-  return hash_text(route.name, 2 + 2 * static_cast<uint64_t>(route.scope) + (v4 ? 1 : 0));
+  const bool v4 = key.address.high == 0 && static_cast<uint32_t>(key.address.low) == htonl(0xffff);
+  const uint64_t scope = 1 + static_cast<uint64_t>(route.scope);
+  return hash_text(route.name, scope << 16 | (v4 ? 1u : 0u) << 8 | key.protocol);
 }
 
 // What the packet rules decide better: they know the client's address, and how to drop.
@@ -101,7 +103,8 @@ Contents::Contents(const Sizes& sizes, const Memory& memory,
     auto [it, fresh] = pools_.try_emplace(owner);
     auto& pool = it->second;
     pool.keys.insert(key);
-    if (!fresh && entry.count > 0 && entry.first != pool.first) rows.emplace_back(entry.first, entry.count);  // cut short
+    // Another row for the same pool: an update was cut short.
+    if (!fresh && entry.count > 0 && entry.first != pool.first) rows.emplace_back(entry.first, entry.count);
     if (!fresh) continue;
     pool.index = entry.pool;
     pool.first = entry.first;
@@ -254,7 +257,7 @@ base::Result<void> Contents::stage_pool(const Wanted& wanted, uint64_t owner, Ti
   pool.endpoints.clear();
   std::vector<Choice> among;
   for (const auto& e : route.endpoints) {
-    Identity id{owner_of_endpoints(route), to_kernel(e.address), htons(e.port)};
+    Identity id{owner_of_endpoints(route, wanted.key), to_kernel(e.address), htons(e.port)};
     auto place = place_endpoint(id, e, wanted.key.protocol, staged, now);
     if (!place) return std::unexpected(too_small(&Sizes::endpoints, "endpoints"));
     pool.endpoints.push_back(*place);

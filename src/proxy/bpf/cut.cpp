@@ -62,8 +62,10 @@ int on_datagram_socket(const nlmsghdr* message, void* data) {
   auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
   udp_key key{};
   key.socket = socket->id.idiag_cookie[0] | static_cast<uint64_t>(socket->id.idiag_cookie[1]) << 32;
-  if (socket->idiag_family == AF_INET) key.address.low = static_cast<uint64_t>(socket->id.idiag_dst[0]) << 32 | htonl(0xffff);
-  else std::memcpy(&key.address, socket->id.idiag_dst, sizeof key.address);
+  if (socket->idiag_family == AF_INET)
+    key.address.low = static_cast<uint64_t>(socket->id.idiag_dst[0]) << 32 | htonl(0xffff);
+  else
+    std::memcpy(&key.address, socket->id.idiag_dst, sizeof key.address);
   key.port = socket->id.idiag_dport;
   key.direction = UDP_BACK;
   udp_flow flow{};

@@ -201,7 +201,8 @@ base::Result<std::unique_ptr<Kernel::Generation>> Kernel::load(const Sizes& size
   if (!out->object) return refused("read the socket programs", errno);
   for (const char* name : kMaps) {
     bpf_map* map = bpf_object__find_map_by_name(out->object, name);
-    if (!map) return base::fail(base::Reason::internal_error, fmt::format("the socket programs have no map '{}'", name));
+    if (!map)
+      return base::fail(base::Reason::internal_error, fmt::format("the socket programs have no map '{}'", name));
     bool lasts = std::find_if(std::begin(kLasting), std::end(kLasting),
                               [&](std::string_view l) { return l == name; }) != std::end(kLasting);
     if (!pinned.empty()) {

@@ -79,7 +79,8 @@ class Kernel {
   // A loaded object: its maps, its programs and the memory of its maps.
   struct Generation;
   Kernel() = default;
-  base::Result<std::unique_ptr<Generation>> load(const Sizes& sizes, const Generation* share, const std::string& pinned);
+  base::Result<std::unique_ptr<Generation>> load(const Sizes& sizes, const Generation* share,
+                                                 const std::string& pinned);
   base::Result<void> attach_program(Generation& generation, const std::string& name);
   base::Result<void> pin_maps(Generation& generation);
   void use(std::unique_ptr<Generation> generation);

@@ -110,6 +110,7 @@ struct {
 struct target {
   struct service_key key;
   __u64 client; /* cookie of the network namespace */
+  __u64 socket; /* cookie */
   __u32 place;  /* NAMESPACE_... */
 };
 
@@ -139,6 +140,7 @@ static __always_inline bool admit(struct bpf_sock_addr *ctx, struct target *to) 
   __u32 *place = bpf_map_lookup_elem(&namespaces, &to->client);
   if (!place) return false;
   to->place = *place;
+  to->socket = bpf_get_socket_cookie(ctx);
   return true;
 }
 
@@ -245,14 +247,15 @@ static __always_inline __u32 less_loaded(const struct service_entry *service) {
   return load_of(a) * second->weight <= load_of(b) * first->weight ? a : b;
 }
 
-static __always_inline __u32 pick(const struct service_entry *service, const struct target *to, struct pool_entry *pool) {
+static __always_inline __u32 pick(const struct service_entry *service, const struct target *to,
+                                  struct pool_entry *pool) {
   switch (service->balance) {
     case BALANCE_ROUND_ROBIN:
       return choice_at(service, (__u32)__sync_fetch_and_add(&pool->cursor, 1) % service->count);
     case BALANCE_LEAST_CONNECTIONS:
       return less_loaded(service);
     case BALANCE_HASH:
-      return choice_at(service, mix(to->client) % service->count);
+      return choice_at(service, mix(to->socket) % service->count);
     default:
       return choice_at(service, bpf_get_prandom_u32() % service->count);
   }
@@ -362,7 +365,7 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct tar
   count(s);
   if (to->key.protocol == IPPROTO_UDP) {
     /* Nobody but this program can read what is kept with a datagram socket; who ends stale ones reads this. */
-    struct udp_key back = {.socket = bpf_get_socket_cookie(ctx),
+    struct udp_key back = {.socket = to->socket,
                            .address = c->address,
                            .port = c->port,
                            .direction = UDP_BACK};
@@ -400,8 +403,8 @@ int connect6(struct bpf_sock_addr *ctx) {
 }
 
 /* Who sends to an endpoint itself wants to hear it under its own address again. */
-static __always_inline void forget_back(struct bpf_sock_addr *ctx, const struct target *to) {
-  struct udp_key back = {.socket = bpf_get_socket_cookie(ctx),
+static __always_inline void forget_back(const struct target *to) {
+  struct udp_key back = {.socket = to->socket,
                          .address = to->key.address,
                          .port = to->key.port,
                          .direction = UDP_BACK};
@@ -430,14 +433,14 @@ static __always_inline void write_forward(const struct udp_key *forward, const s
 }
 
 /* A socket that sends to many keeps one endpoint per Service address while that endpoint serves. */
-static __always_inline enum verdict on_send(struct bpf_sock_addr *ctx, struct target *to, struct chosen *c) {
+static __always_inline enum verdict on_send(struct target *to, struct chosen *c) {
   struct service_entry *service = find_service(to);
   if (!service) {
     if (is_unused_service_address(&to->key.address)) return REFUSED;
-    forget_back(ctx, to);
+    forget_back(to);
     return UNTOUCHED;
   }
-  struct udp_key forward = {.socket = bpf_get_socket_cookie(ctx),
+  struct udp_key forward = {.socket = to->socket,
                             .address = to->key.address,
                             .port = to->key.port,
                             .direction = UDP_FORWARD};
@@ -459,7 +462,7 @@ int sendmsg4(struct bpf_sock_addr *ctx) {
   struct chosen c = {};
   if (ctx->protocol != IPPROTO_UDP || !admit(ctx, &to)) return 1;
   target_v4(ctx, &to);
-  enum verdict v = on_send(ctx, &to, &c);
+  enum verdict v = on_send(&to, &c);
   if (v == CHOSEN) write_v4(ctx, &c.address, c.port);
   return v == REFUSED ? refuse() : 1;
 }
@@ -470,7 +473,7 @@ int sendmsg6(struct bpf_sock_addr *ctx) {
   struct chosen c = {};
   if (ctx->protocol != IPPROTO_UDP || !admit(ctx, &to)) return 1;
   target_v6(ctx, &to);
-  enum verdict v = on_send(ctx, &to, &c);
+  enum verdict v = on_send(&to, &c);
   if (v == CHOSEN) write_v6(ctx, &c.address, c.port);
   return v == REFUSED ? refuse() : 1;
 }
