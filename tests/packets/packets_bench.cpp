@@ -90,7 +90,7 @@ int main() {
     begin = Clock::now();
     auto change = render_change(layout, script.shared, difference(table, after));
     auto planned = ms_since(begin);
-    need(runner.apply(change.script));
+    need(runner.apply(change));
     auto applied = ms_since(begin);
     fmt::print("{:6} Services: load {:7.1f} ms (text {:.1f}), one change {:.2f} ms (text {:.2f}), connect by Service {:.1f} us, "
                "to the pod {:.1f} us\n",

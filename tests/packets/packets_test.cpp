@@ -113,10 +113,11 @@ TEST_P(Packets, nft) {
   for (const auto& step : read().steps) {
     build(builder, step);
     auto change = builder.take_change();
-    auto rendered = first ? render_rebuild(layout(), builder.table()) : render_change(layout(), shared, change);
-    auto applied = runner->apply(rendered.script);
-    ASSERT_TRUE(applied) << applied.error().message << "\n" << rendered.script;
-    shared = rendered.shared;
+    auto whole = render_rebuild(layout(), builder.table());
+    auto script = first ? whole.script : render_change(layout(), shared, change);
+    if (first) shared = whole.shared;
+    auto applied = runner->apply(script);
+    ASSERT_TRUE(applied) << applied.error().message << "\n" << script;
     ASSERT_TRUE(world()->forget_flows());
     first = false;
     for (const auto& probe : step.probes) {
@@ -235,9 +236,9 @@ TEST_P(Agreement, of_rules_and_simulator) {
     auto text = world_text();
     auto read = read_text(text, "generated", family).steps.at(0);
     build(builder, read);
-    rendered = render_change(layout(), rendered.shared, builder.take_change());
-    auto applied = runner->apply(rendered.script);
-    ASSERT_TRUE(applied) << applied.error().message << "\n" << rendered.script;
+    auto script = render_change(layout(), rendered.shared, builder.take_change());
+    auto applied = runner->apply(script);
+    ASSERT_TRUE(applied) << applied.error().message << "\n" << script;
     ASSERT_TRUE(world()->forget_flows());
     for (const auto& probe : read.probes) {
       auto verdict = simulate(builder.table(), networks(), packet_of(probe));

@@ -28,9 +28,8 @@ class NftDataplane final : public Dataplane {
 
   base::Result<void> apply(const Table& table, const Change& change) override {
     if (change.own) return rebuild(table);  // seldom, and of the base chains
-    auto rendered = render_change(layout_, shared_, change);
-    CHECK_OK(runner_.apply(rendered.script));
-    shared_ = std::move(rendered.shared);
+    // Should it fail, a rebuild follows, which counts anew.
+    CHECK_OK(runner_.apply(render_change(layout_, shared_, change)));
     if (auto lost = lost_udp(change); lost.any()) forget(table, &lost);
     return {};
   }

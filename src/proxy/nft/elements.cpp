@@ -108,19 +108,20 @@ void add_route(Elements& out, const Names& names, const Route& route) {
 }
 
 template <class Key>
-void bump(std::map<Key, int>& counts, const Key& key, int by) {
+void bump(std::map<Key, int>& counts, std::map<Key, bool>& touched, const Key& key, int by) {
+  touched.try_emplace(key, counts.contains(key));
   auto it = counts.try_emplace(key, 0).first;
   it->second += by;
   if (it->second == 0) counts.erase(it);
 }
 
-void count_route(Shared& shared, const Route& route, bool node_port, int by) {
+void count_route(Shared& shared, Touched& touched, const Route& route, bool node_port, int by) {
   auto one = [&](const Targets& targets, bool outside) {
     if (targets.endpoints.empty()) return;
-    bump(shared.ways, way_of(route, targets, outside, node_port), by);
-    if (route.affinity_seconds > 0) bump(shared.timeouts, {route.affinity_seconds, node_port}, by);
+    bump(shared.ways, touched.ways, way_of(route, targets, outside, node_port), by);
+    if (route.affinity_seconds > 0) bump(shared.timeouts, touched.timeouts, {route.affinity_seconds, node_port}, by);
     for (const auto& e : targets.endpoints)
-      if (e.local) bump(shared.local, e.address, by);
+      if (e.local) bump(shared.local, touched.local, e.address, by);
   };
   one(route, false);
   if (route.outside) one(*route.outside, true);
@@ -164,10 +165,12 @@ void add_elements(BothElements& both, const NodePortKey& key, const Route& route
   out["node_masked"][names.full] = route.outside ? "return" : "goto mask_outside";
 }
 
-void count(Shared& shared, const ServiceKey& key, const Route& route, int by) {
-  count_route(shared, route, false, by);
-  if (!route.endpoints.empty()) bump(shared.answered, key.address, by);
+void count(Shared& shared, Touched& touched, const ServiceKey& key, const Route& route, int by) {
+  count_route(shared, touched, route, false, by);
+  if (!route.endpoints.empty()) bump(shared.answered, touched.answered, key.address, by);
 }
-void count(Shared& shared, const NodePortKey&, const Route& route, int by) { count_route(shared, route, true, by); }
+void count(Shared& shared, Touched& touched, const NodePortKey&, const Route& route, int by) {
+  count_route(shared, touched, route, true, by);
+}
 
 }  // namespace proxy::nft

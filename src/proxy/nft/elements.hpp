@@ -23,8 +23,14 @@ std::string remember_name(uint32_t seconds, bool node_port);
 void add_elements(BothElements& out, const Layout& layout, const ServiceKey& key, const Route& route);
 void add_elements(BothElements& out, const NodePortKey& key, const Route& route);
 
+// Whose counts were altered, and whether there were any before.
+struct Touched {
+  std::map<Way, bool> ways;
+  std::map<std::pair<uint32_t, bool>, bool> timeouts;
+  std::map<Address, bool> local, answered;
+};
 // Adds what the route needs to the counts (or takes it off, with by = -1).
-void count(Shared& shared, const ServiceKey& key, const Route& route, int by);
-void count(Shared& shared, const NodePortKey& key, const Route& route, int by);
+void count(Shared& shared, Touched& touched, const ServiceKey& key, const Route& route, int by);
+void count(Shared& shared, Touched& touched, const NodePortKey& key, const Route& route, int by);
 
 }  // namespace proxy::nft

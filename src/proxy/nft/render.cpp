@@ -251,21 +251,25 @@ void Script::remember_chain(uint32_t seconds, bool node_port) {
          ip_, daddr, prefix);
 }
 
-// Chains that `now` needs and `before` had not; for every family alike, so that one count is enough.
-void new_chains(Script& script, const Shared& now, const Shared& before) {
-  for (const auto& [timeout, users] : now.timeouts)
-    if (!before.timeouts.contains(timeout)) script.remember_chain(timeout.first, timeout.second);
-  for (const auto& [way, users] : now.ways)
-    if (!before.ways.contains(way)) script.way_chain(way);
+// Chains that nobody needed before; for every family alike, so that one count is enough.
+void new_chains(Script& script, const Shared& now, const Touched& touched) {
+  for (const auto& [timeout, had] : touched.timeouts)
+    if (!had && now.timeouts.contains(timeout)) script.remember_chain(timeout.first, timeout.second);
+  for (const auto& [way, had] : touched.ways)
+    if (!had && now.ways.contains(way)) script.way_chain(way);
 }
 
-// Of each address in `now` and not in `before`.
-void new_addresses(const Shared& now, const Shared& before, BothElements& out) {
-  for (const auto& [a, users] : now.local)
-    if (!before.local.contains(a))
-      out[static_cast<size_t>(a.family())]["hairpin"][fmt::format("{0} . {0}", format_address(a))] = "";
-  for (const auto& [a, users] : now.answered)
-    if (!before.answered.contains(a)) out[static_cast<size_t>(a.family())]["answered"][format_address(a)] = "";
+void move_addresses(const Shared& now, const Touched& touched, BothElements& gone, BothElements& fresh) {
+  auto move = [&](const std::map<Address, bool>& all, const std::map<Address, int>& counts, const char* set, bool twice) {
+    for (const auto& [a, had] : all) {
+      bool has = counts.contains(a);
+      if (had == has) continue;
+      auto text = format_address(a);
+      (has ? fresh : gone)[static_cast<size_t>(a.family())][set][twice ? fmt::format("{0} . {0}", text) : text] = "";
+    }
+  };
+  move(touched.local, now.local, "hairpin", true);
+  move(touched.answered, now.answered, "answered", false);
 }
 
 // Moves what both have, with one value, out of both.
@@ -292,10 +296,11 @@ void add_all(BothElements& out, const Layout&, const NodePortKey& key, const Rou
 }
 
 template <class Key>
-void collect(const Layout& layout, const Moves<Key>& moves, Shared& shared, BothElements& gone, BothElements& fresh) {
+void collect(const Layout& layout, const Moves<Key>& moves, Shared& shared, Touched& touched, BothElements& gone,
+             BothElements& fresh) {
   for (const auto& [key, move] : moves) {
-    if (move.first) add_all(gone, layout, key, *move.first), count(shared, key, *move.first, -1);
-    if (move.second) add_all(fresh, layout, key, *move.second), count(shared, key, *move.second, 1);
+    if (move.first) add_all(gone, layout, key, *move.first), count(shared, touched, key, *move.first, -1);
+    if (move.second) add_all(fresh, layout, key, *move.second), count(shared, touched, key, *move.second, 1);
   }
 }
 
@@ -303,23 +308,24 @@ void collect(const Layout& layout, const Moves<Key>& moves, Shared& shared, Both
 
 Rendered render_rebuild(const Layout& layout, const Table& table) {
   Rendered out;
-  BothElements all;
+  BothElements none, all;
+  Touched touched;
   for (const auto& [key, route] : table.routes) {
     add_elements(all, layout, key, *route);
-    count(out.shared, key, *route, 1);
+    count(out.shared, touched, key, *route, 1);
   }
   for (const auto& [key, route] : table.node_ports) {
     add_elements(all, key, *route);
-    count(out.shared, key, *route, 1);
+    count(out.shared, touched, key, *route, 1);
   }
-  new_addresses(out.shared, {}, all);
+  move_addresses(out.shared, touched, none, all);
   for (auto family : layout.families) {
     Script script(layout, family, table.own);
     script.line("add table {}", script.name());
     script.line("flush table {}", script.name());
     script.maps();
     script.base_chains();
-    new_chains(script, out.shared, {});
+    new_chains(script, out.shared, touched);
     script.elements("add", all[static_cast<size_t>(family)]);
     out.script += script.take();
   }
@@ -332,24 +338,22 @@ Rendered render_replace(const Layout& layout, const Table& table) {
   return out;
 }
 
-Rendered render_change(const Layout& layout, Shared shared, const Change& change) {
-  Rendered out;
+std::string render_change(const Layout& layout, Shared& shared, const Change& change) {
+  std::string out;
   BothElements gone, fresh;
-  Shared before = shared;
-  collect(layout, change.routes, shared, gone, fresh);
-  collect(layout, change.node_ports, shared, gone, fresh);
-  new_addresses(shared, before, fresh);
-  new_addresses(before, shared, gone);
+  Touched touched;
+  collect(layout, change.routes, shared, touched, gone, fresh);
+  collect(layout, change.node_ports, shared, touched, gone, fresh);
+  move_addresses(shared, touched, gone, fresh);
   for (auto family : layout.families) {
     auto f = static_cast<size_t>(family);
     cancel_equal(gone[f], fresh[f]);
     Script script(layout, family);
-    new_chains(script, shared, before);
+    new_chains(script, shared, touched);
     script.elements("delete", gone[f]);
     script.elements("add", fresh[f]);
-    out.script += script.take();
+    out += script.take();
   }
-  out.shared = std::move(shared);
   return out;
 }
 

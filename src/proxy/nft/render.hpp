@@ -36,8 +36,9 @@ struct Rendered {
 Rendered render_rebuild(const Layout& layout, const Table& table);
 // The same, for tables of that name which have another form.
 Rendered render_replace(const Layout& layout, const Table& table);
-// A change of what a script before has made; "" for an empty one.
-Rendered render_change(const Layout& layout, Shared shared, const Change& change);
+// A change of what a script before has made; "" for an empty one. `shared` becomes what it is after the change. Costs as
+// much as the change is large, whatever the table is.
+std::string render_change(const Layout& layout, Shared& shared, const Change& change);
 std::string render_removal(const Layout& layout);
 
 }  // namespace proxy::nft

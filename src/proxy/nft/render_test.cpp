@@ -20,7 +20,8 @@ Layout layout() {
 }
 Shared shared_of(const Table& table) { return render_rebuild(layout(), table).shared; }
 std::string change(const Table& before, const Table& after) {
-  return render_change(layout(), shared_of(before), difference(before, after)).script;
+  auto shared = shared_of(before);
+  return render_change(layout(), shared, difference(before, after));
 }
 
 ServiceKey key(int n, Protocol protocol = Protocol::tcp) {
@@ -202,8 +203,7 @@ TEST(Render, any_row_of_changes_equals_a_rebuild) {
   kernel.play(rendered.script);
   for (int round = 0; round < 600; ++round) {
     Table next = worlds.step(now);
-    rendered = render_change(layout(), rendered.shared, difference(now, next));
-    kernel.play(rendered.script);
+    kernel.play(render_change(layout(), rendered.shared, difference(now, next)));
     ASSERT_FALSE(testing::Test::HasFatalFailure());
     Kernel anew;
     auto whole = render_rebuild(layout(), next);
