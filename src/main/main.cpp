@@ -9,6 +9,7 @@
 #include "main/cluster.hpp"
 #include "main/image_command.hpp"
 #include "main/list.hpp"
+#include "main/proxy_command.hpp"
 #include "main/server_command.hpp"
 #include "main/up.hpp"
 
@@ -76,6 +77,18 @@ int run(int argc, char** argv) {
   server_command->add_option("--listen-fd", server.listen_fd)->group("");
   server_command->add_option("--ready-fd", server.ready_fd)->group("");
 
+  main_::ProxyOptions proxy;
+  auto* proxy_command = app.add_subcommand("proxy", "The service proxy alone, on a node of any Kubernetes, in place of kube-proxy");
+  proxy_command->add_option("--kubeconfig", proxy.kubeconfig, "How to reach the API server (default: as --config says, else $KUBECONFIG, else the pod's service account)");
+  proxy_command->add_option("--config", proxy.config_file, "kube-proxy's own configuration file; flags go before it");
+  proxy_command->add_option("--proxy-mode", proxy.mode, "auto, bpf or nftables, as of 'sampan server' (default: auto)")->check(CLI::IsMember({"auto", "bpf", "nftables"}));
+  proxy_command->add_option("--hostname-override", proxy.hostname_override, "The name of this node (default: the host's)");
+  proxy_command->add_option("--cluster-cidr", proxy.cluster_cidr, "Addresses of all pods (default: those of this node's pods)");
+  proxy_command->add_option("--nodeport-addresses", proxy.node_port_addresses, "Networks whose addresses serve node ports, or 'primary' (default: every address)")->delimiter(',');
+  proxy_command->add_option("--healthz-bind-address", proxy.healthz_address, "Where /healthz answers (default: 0.0.0.0:10256)");
+  proxy_command->add_option("--metrics-bind-address", proxy.metrics_address, "Where /metrics answers those on the node (default: 127.0.0.1:10249)");
+  proxy_command->add_flag("--cleanup", proxy.cleanup, "Take away all that it put into the kernel, and end");
+
   auto* image = app.add_subcommand("image", "Container images of a cluster");
   image->require_subcommand(1);
   std::vector<std::string> files;
@@ -102,6 +115,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (list_command->parsed()) return main_::list_clusters();
+  if (proxy_command->parsed()) return main_::run_proxy(proxy);
   if (auto ok = main_::check_cluster_name(name); !ok) return fail(ok.error());
   up.name = down.name = server.name = name;
   if (up_command->parsed()) return main_::up(up);
