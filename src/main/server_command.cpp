@@ -219,6 +219,10 @@ base::Result<void> Cluster::start() {
   proxy_config.mode = options_.proxy_mode;
   proxy_config.bpf_pins = paths_.bpf_pins;
   proxy_config.pod_namespaces = {paths_.run_dir + "/netns"};
+  proxy_config.node_pod_cidr = options_.pod_cidr;
+  if (proxy_config.node_pod_cidr.empty()) {
+    TRY(proxy_config.node_pod_cidr, first_node_part(options_.cluster_cidr));
+  }
   TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
   proxy_->start();
   announcer_ = proxy::Announcer::make({.pool = *balancer_pool}, client_as("system:kube-proxy", {"system:node-proxier"}));
