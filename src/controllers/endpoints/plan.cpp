@@ -29,12 +29,6 @@ AddressKey key_of(const api::EndpointAddress& address) {
   return {address.ip, address.target_ref ? address.target_ref->uid : "", address.hostname};
 }
 
-bool tolerates_unready(const api::Service& service) {
-  if (service.spec.publish_not_ready_addresses.value_or(false)) return true;
-  auto it = service.metadata.annotations.find("service.alpha.kubernetes.io/tolerate-unready-endpoints");
-  return it != service.metadata.annotations.end() && it->second == "true";
-}
-
 // The address of the Service's first family.
 std::string address_of(const api::Service& service, const api::Pod& pod) {
   bool v6 = !service.spec.ip_families.empty() ? service.spec.ip_families.front() == "IPv6"
@@ -62,7 +56,7 @@ api::EndpointAddress make_address(const api::Service& service, const api::Pod& p
 
 // One subset per pod and port, to be packed.
 std::vector<Subset> subsets_of_pod(const api::Service& service, const api::Pod& pod) {
-  bool tolerant = tolerates_unready(service);
+  bool tolerant = publishes_unready(service);
   bool going = !pod.metadata.deletion_timestamp.empty();
   if (is_terminal(pod) || (going && !tolerant)) return {};
   std::string ip = address_of(service, pod);
@@ -98,7 +92,7 @@ std::string note_trigger_time(const api::Service& service, const std::vector<std
     auto time = ready ? base::parse_time(ready->last_transition_time) : std::nullopt;
     if (time && (!latest || *time > *latest)) latest = time;
   }
-  return latest ? base::format_time(*latest) : std::string();
+  return latest ? trigger_text(*latest) : std::string();
 }
 
 using Fields = std::tuple<std::vector<std::tuple<AddressKey, std::string, std::string>>,

@@ -37,9 +37,10 @@ class EndpointSliceLoop final : public Controller {
       if (before && after && !endpoint_changed(*before, *after)) return;
       enqueue_services(services_, worker_.queue(), before.get(), after.get());
     });
-    nodes_.trim_with([](api::Node& node) { node.spec = {}, node.status = {}, node.metadata.annotations.clear(); });
+    nodes_.trim_with([](api::Node& node) { node.status.images.clear(), node.metadata.annotations.clear(); });
     nodes_.on_change([this](const std::string&, const auto& before, const auto& after) {
-      if (!before || !after || place_of(*before) != place_of(*after)) enqueue_all();
+      bool everywhere = !before || !after || place_of(*before).zone != place_of(*after).zone;
+      if (everywhere || place_of(*before) != place_of(*after)) enqueue_all(!everywhere);
     });
     slices_.on_change([this](const std::string&, const SlicePtr& before, const SlicePtr& after) {
       if (before) enqueue_owner(*before);
@@ -77,9 +78,9 @@ class EndpointSliceLoop final : public Controller {
     if (!service.empty()) worker_.queue().add(client::object_key(slice.metadata.namespace_, service));
   }
 
-  void enqueue_all() {
+  void enqueue_all(bool only_auto) {
     for (const auto& service : services_.list()) {
-      if (!has_managed_endpoints(*service)) continue;
+      if (!has_managed_endpoints(*service) || (only_auto && !wants_auto_hints(*service))) continue;
       worker_.queue().add(client::object_key(service->metadata.namespace_, service->metadata.name));
     }
   }
@@ -109,13 +110,17 @@ class EndpointSliceLoop final : public Controller {
     for (auto& pod : pods_.list(ns)) {
       if (selects(service->spec.selector, pod->metadata.labels)) pods.push_back(std::move(pod));
     }
-    plan = plan_slices(*service, pods, existing, places_of(pods));
+    plan = plan_slices(*service, pods, existing, places_of(*service, pods));
     warn(key, *service, plan.warnings);
     return apply(*service, plan);
   }
 
-  Places places_of(const std::vector<std::shared_ptr<const api::Pod>>& pods) const {
+  Places places_of(const api::Service& service, const std::vector<std::shared_ptr<const api::Pod>>& pods) const {
     Places places;
+    if (wants_auto_hints(service)) {
+      for (const auto& node : nodes_.list()) places.emplace(node->metadata.name, place_of(*node));
+      return places;
+    }
     for (const auto& pod : pods) {
       const std::string& name = pod->spec.node_name;
       if (name.empty() || places.contains(name)) continue;
@@ -157,15 +162,15 @@ class EndpointSliceLoop final : public Controller {
   }
 
   // Says each thing once, until it changes.
-  void warn(const std::string& key, const api::Service& service, const std::vector<std::string>& warnings) {
+  void warn(const std::string& key, const api::Service& service, const std::vector<SlicePlan::Warning>& warnings) {
     if (warnings.empty()) {
       warned_.erase(key);
       return;
     }
     auto& before = warned_[key];
-    for (const auto& text : warnings) {
-      if (std::ranges::find(before, text) == before.end()) {
-        recorder_.warning(client::ref_of(service), "TargetPortNotFound", text);
+    for (const auto& warning : warnings) {
+      if (std::ranges::find(before, warning) == before.end()) {
+        recorder_.warning(client::ref_of(service), warning.reason, warning.text);
       }
     }
     before = warnings;
@@ -174,7 +179,7 @@ class EndpointSliceLoop final : public Controller {
   client::Client client_;
   client::EventRecorder recorder_;
   OwnWrites own_;
-  std::map<std::string, std::vector<std::string>> warned_;  // of the worker's thread
+  std::map<std::string, std::vector<SlicePlan::Warning>> warned_;  // of the worker's thread
   Worker worker_;
   client::Informer<api::Service> services_;
   client::Informer<api::Pod> pods_;

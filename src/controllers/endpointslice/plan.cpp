@@ -94,7 +94,7 @@ api::Endpoint make_endpoint(const api::Service& service, const Pod& pod, std::ve
   bool serving = is_ready(pod);
   bool terminating = !pod.metadata.deletion_timestamp.empty();
   api::EndpointConditions conditions;
-  conditions.ready = service.spec.publish_not_ready_addresses.value_or(false) || (serving && !terminating);
+  conditions.ready = publishes_unready(service) || (serving && !terminating);
   conditions.serving = serving;
   conditions.terminating = terminating;
   endpoint.conditions = std::move(conditions);
@@ -239,7 +239,7 @@ class GroupPlan {
       if (draft.before && !draft.changed) continue;
       if (!draft.before && !draft.trigger) draft.trigger = base::parse_time(service_.metadata.creation_timestamp);
       std::string annotation(kTriggerTimeAnnotation);
-      if (draft.trigger) draft.slice.metadata.annotations[annotation] = base::format_nano_time(*draft.trigger);
+      if (draft.trigger) draft.slice.metadata.annotations[annotation] = trigger_text(*draft.trigger);
       else draft.slice.metadata.annotations.erase(annotation);
       (draft.before ? out_.update : out_.create).push_back(std::move(draft.slice));
     }
@@ -258,14 +258,14 @@ class GroupPlan {
 struct MissingPorts {
   std::map<const api::ServicePort*, std::vector<const Pod*>> pods;
 
-  void report(const api::Service& service, std::vector<std::string>& out) const {
+  void report(const api::Service& service, std::vector<SlicePlan::Warning>& out) const {
     for (const auto& port : service.spec.ports) {
       auto it = pods.find(&port);
       if (it == pods.end()) continue;
       const Pod& first = *it->second.front();
       std::string others = it->second.size() > 1 ? fmt::format(" (and of {} more)", it->second.size() - 1) : "";
       std::string name = target_port_name(port);
-      out.push_back(fmt::format(
+      out.emplace_back("TargetPortNotFound", fmt::format(
           "port {}: targetPort \"{}\" names no {} port of pod {}{}, so no traffic goes there: name a container port "
           "\"{}\", or use a port number. The pod declares: {}",
           port.name.empty() ? std::to_string(port.port) : port.name, name,
@@ -292,7 +292,7 @@ std::map<PortsKey, Group> wanted_groups(const api::Service& service, const std::
   for (const auto& pod : pods) {
     if (is_terminal(*pod)) continue;
     auto place = places.find(pod->spec.node_name);
-    if (place == places.end() && !service.spec.publish_not_ready_addresses.value_or(false)) continue;
+    if (place == places.end() && !publishes_unready(service)) continue;
     auto addresses = addresses_of(*pod, family);
     if (addresses.empty()) continue;
     std::vector<const api::ServicePort*> absent;
@@ -310,6 +310,34 @@ std::map<PortsKey, Group> wanted_groups(const api::Service& service, const std::
     group.endpoints.emplace(std::move(key), std::move(wanted));
   }
   return groups;
+}
+
+void add_auto_hints(const std::string& family, std::map<PortsKey, Group>& groups, const std::vector<SlicePtr>& existing,
+                    const Places& places, SlicePlan& plan) {
+  std::map<EndpointKey, std::string> hinted;
+  for (const auto& slice : existing) {
+    for (const auto& endpoint : slice->endpoints) {
+      if (endpoint.hints && endpoint.hints->for_zones.size() == 1) hinted[key_of(endpoint)] = endpoint.hints->for_zones[0].name;
+    }
+  }
+  std::vector<Candidate> ready;
+  std::vector<api::Endpoint*> endpoints;
+  for (auto& [ports, group] : groups) {
+    for (auto& [key, wanted] : group.endpoints) {
+      if (!wanted.endpoint.conditions->ready.value_or(false)) continue;
+      auto before = hinted.find(key);
+      ready.push_back({.zone = wanted.endpoint.zone, .hinted = before == hinted.end() ? "" : before->second});
+      endpoints.push_back(&wanted.endpoint);
+    }
+  }
+  AutoHints hints = plan_auto_hints(ready, places);
+  if (!hints.problem.empty()) {
+    plan.warnings.emplace_back("TopologyAwareHintsDisabled", fmt::format("{}, addressType: {}", hints.problem, family));
+    return;
+  }
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    endpoints[i]->hints.emplace().for_zones.emplace_back().name = hints.zones[i];
+  }
 }
 
 void plan_family(const api::Service& service, const std::string& family, std::map<PortsKey, Group> groups,
@@ -334,7 +362,7 @@ void plan_family(const api::Service& service, const std::string& family, std::ma
   if (kept > 0) return;
   Slice placeholder = make_slice(service, family, {});
   if (auto created = base::parse_time(service.metadata.creation_timestamp)) {
-    placeholder.metadata.annotations[std::string(kTriggerTimeAnnotation)] = base::format_nano_time(*created);
+    placeholder.metadata.annotations[std::string(kTriggerTimeAnnotation)] = trigger_text(*created);
   }
   out.create.push_back(std::move(placeholder));
 }
@@ -369,6 +397,20 @@ bool has_managed_endpoints(const api::Service& service) {
 
 bool is_headless(const api::Service& service) { return service.spec.cluster_ip == "None"; }
 
+bool publishes_unready(const api::Service& service) {
+  if (service.spec.publish_not_ready_addresses.value_or(false)) return true;
+  auto it = service.metadata.annotations.find("service.alpha.kubernetes.io/tolerate-unready-endpoints");
+  return it != service.metadata.annotations.end() && it->second == "true";
+}
+
+std::string trigger_text(base::Time time) {
+  std::string text = base::format_nano_time(time);
+  size_t end = text.find_last_not_of("0Z");
+  if (text.find('.') == std::string::npos || end == std::string::npos) return text;
+  text.erase(text[end] == '.' ? end : end + 1);
+  return text + "Z";
+}
+
 std::vector<api::EndpointSlicePort> resolve_ports(const api::Service& service, const api::Pod& pod,
                                                   std::vector<const api::ServicePort*>* missing) {
   Ports ports;
@@ -401,6 +443,7 @@ SlicePlan plan_slices(const api::Service& service, const std::vector<PodPtr>& po
   }
   for (size_t i = 0; i < families.size(); ++i) {
     auto groups = wanted_groups(service, pods, families[i], places, i == 0 ? &missing : nullptr);
+    if (wants_auto_hints(service)) add_auto_hints(families[i], groups, by_family[families[i]], places, plan);
     plan_family(service, families[i], std::move(groups), by_family[families[i]], plan);
   }
   missing.report(service, plan.warnings);

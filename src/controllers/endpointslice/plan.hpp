@@ -30,16 +30,26 @@ struct SlicePlan {
   std::vector<api::EndpointSlice> create;
   std::vector<api::EndpointSlice> update;
   std::vector<SlicePtr> remove;
-  // What the user should hear: a targetPort name that no container has.
-  std::vector<std::string> warnings;
+  // What the user should hear: a targetPort name that no container has, hints that cannot be.
+  struct Warning {
+    std::string reason;
+    std::string text;
+    bool operator==(const Warning&) const = default;
+  };
+  std::vector<Warning> warnings;
 };
 
 // Whether the controller has anything to do with the Service: it selects pods and is no ExternalName.
 bool has_managed_endpoints(const api::Service& service);
 bool is_headless(const api::Service& service);
+// Its endpoints are ready whatever their pods say: publishNotReadyAddresses, or the annotation of its early days.
+bool publishes_unready(const api::Service& service);
+// As annotations have it: RFC 3339, with fractions of a second only where there are any.
+std::string trigger_text(base::Time time);
 
 // `pods`: those that the Service selects. `existing`: its slices that are ours and are not being deleted. A pod whose
-// node is unknown is left out, unless the Service wants addresses that are not ready, too.
+// node is unknown is left out, unless the Service wants addresses that are not ready, too. `places`: nodes of the pods; all nodes where
+// wants_auto_hints() says so.
 SlicePlan plan_slices(const api::Service& service, const std::vector<std::shared_ptr<const api::Pod>>& pods,
                       const std::vector<SlicePtr>& existing, const Places& places);
 

@@ -67,7 +67,7 @@ TEST(PlanSlices, MakesASliceAsUpstreamDoes) {
   EXPECT_EQ(slice.metadata.labels.at("endpointslice.kubernetes.io/managed-by"), "endpointslice-controller.k8s.io");
   EXPECT_FALSE(slice.metadata.labels.contains("service.kubernetes.io/headless"));
   EXPECT_EQ(slice.metadata.annotations.at("endpoints.kubernetes.io/last-change-trigger-time"),
-            base::format_nano_time(at_second(7)));
+            base::format_time(at_second(7)));
   ASSERT_EQ(slice.metadata.owner_references.size(), 1u);
   EXPECT_EQ(slice.metadata.owner_references[0].kind, "Service");
   EXPECT_EQ(slice.metadata.owner_references[0].controller, true);
@@ -148,7 +148,7 @@ TEST(PlanSlices, OneChangedPodIsOneWrite) {
   EXPECT_TRUE(plan.remove.empty());
   ASSERT_EQ(plan.update.size(), 1u);
   EXPECT_EQ(plan.update[0].metadata.annotations.at(std::string(kTriggerTimeAnnotation)),
-            base::format_nano_time(at_second(99)));
+            base::format_time(at_second(99)));
 }
 
 TEST(PlanSlices, ANewPodFillsTheSliceThatIsWrittenAnyway) {
@@ -225,9 +225,9 @@ TEST(PlanSlices, NamedTargetPortsAreLookedUpPerPod) {
   EXPECT_EQ(plan.create[1].ports[0].port, 8080);
   EXPECT_EQ(plan.create[2].ports[0].port, 9090);
   ASSERT_EQ(plan.warnings.size(), 1u);
-  EXPECT_THAT(plan.warnings[0], HasSubstr("\"http\""));
-  EXPECT_THAT(plan.warnings[0], HasSubstr("pod udp"));
-  EXPECT_THAT(plan.warnings[0], HasSubstr("http=7070/UDP"));
+  EXPECT_THAT(plan.warnings[0].text, HasSubstr("\"http\""));
+  EXPECT_THAT(plan.warnings[0].text, HasSubstr("pod udp"));
+  EXPECT_THAT(plan.warnings[0].text, HasSubstr("http=7070/UDP"));
   Slices slices = carry_out({}, plan);
   EXPECT_TRUE(is_quiet(plan_of(service, {share(a), share(b), share(udp)}, slices)));
 }
@@ -380,6 +380,87 @@ TEST(PlanSlices, APodThatComesOrGoesIsOneWrite) {
     ASSERT_EQ(addresses(slices).size(), pods.size());
     ASSERT_EQ(addresses(slices), addresses(carry_out({}, plan_of(service, pods, {})))) << "a rebuild says the same";
   }
+}
+
+TEST(PlanSlices, TheAnnotationAutoSharesByCpu) {
+  api::Service service = make_service();
+  service.metadata.annotations["service.kubernetes.io/topology-mode"] = "Auto";
+  service.spec.traffic_distribution = "PreferSameNode";  // the annotation goes before it
+  Places places = {{"a", {.zone = "east", .cpu_milli = 3000}}, {"b", {.zone = "west", .cpu_milli = 3000}}};
+  Pods pods;
+  for (int i = 0; i < 6; ++i) {
+    pods.push_back(pod_of({.name = fmt::format("p{}", i), .ip = fmt::format("10.244.0.{}", i + 1), .node = i < 5 ? "a" : "b"}));
+  }
+  auto hints = [](const Slices& slices) {
+    std::map<std::string, int> out;
+    for (const auto& slice : slices) {
+      for (const auto& endpoint : slice->endpoints) {
+        if (!endpoint.hints) continue;
+        EXPECT_TRUE(endpoint.hints->for_nodes.empty());
+        for (const auto& zone : endpoint.hints->for_zones) ++out[zone.name];
+      }
+    }
+    return out;
+  };
+  Slices slices = carry_out({}, plan_slices(service, pods, {}, places));
+  EXPECT_EQ(hints(slices), (std::map<std::string, int>{{"east", 3}, {"west", 3}}));
+  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices, places)));
+  // As few hints change as can be: within the 20 % nothing does.
+  places["a"].cpu_milli = 3300;
+  EXPECT_TRUE(is_quiet(plan_slices(service, pods, slices, places)));
+  places["a"].cpu_milli = 30000;
+  slices = carry_out(slices, plan_slices(service, pods, slices, places));
+  EXPECT_EQ(hints(slices), (std::map<std::string, int>{{"east", 5}, {"west", 1}}));
+  // What cannot be is said.
+  auto problem = [&](const Pods& some) {
+    SlicePlan plan = plan_slices(service, some, slices, places);
+    EXPECT_TRUE(hints(carry_out(slices, plan)).empty());
+    return plan.warnings.empty() ? "" : plan.warnings[0].reason + ": " + plan.warnings[0].text;
+  };
+  EXPECT_EQ(problem({pods[0]}),
+            "TopologyAwareHintsDisabled: Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4");
+  places["b"].counts = false;
+  EXPECT_EQ(problem(pods), "TopologyAwareHintsDisabled: Nodes only ready in one zone, addressType: IPv4");
+  places["c"] = {.zone = "", .cpu_milli = 1000};
+  EXPECT_THAT(problem(pods), HasSubstr("Insufficient Node information"));
+}
+
+// Whatever the zones and the endpoints, the shares are kept or the problem is named.
+TEST(PlanAutoHints, SharesAreKept) {
+  unsigned random = 4711;
+  auto roll = [&](unsigned n) { return (random = random * 1664525u + 1013904223u) / 65536u % n; };
+  int possible = 0;
+  for (int round = 0; round < 2000; ++round) {
+    Places places;
+    std::map<std::string, double> cpus;
+    double total = 0;
+    unsigned zones = 2 + roll(3);
+    for (unsigned i = 0, n = zones + roll(5); i < n; ++i) {
+      Place place{.zone = fmt::format("z{}", i % zones), .cpu_milli = 1000 + roll(4) * 1000};
+      cpus[place.zone] += static_cast<double>(place.cpu_milli);
+      total += static_cast<double>(place.cpu_milli);
+      places[fmt::format("n{}", i)] = place;
+    }
+    std::vector<Candidate> ready;
+    for (unsigned i = 0, n = 1 + roll(40); i < n; ++i) {
+      ready.push_back({.zone = fmt::format("z{}", roll(zones)), .hinted = roll(2) ? fmt::format("z{}", roll(zones)) : ""});
+    }
+    AutoHints hints = plan_auto_hints(ready, places);
+    if (!hints.problem.empty()) continue;
+    ++possible;
+    ASSERT_EQ(hints.zones.size(), ready.size());
+    std::map<std::string, double> have;
+    for (const auto& zone : hints.zones) ++have[zone];
+    for (const auto& [zone, cpu] : cpus) {
+      ASSERT_GE(have[zone] * 1.2 + 1e-9, cpu / total * static_cast<double>(ready.size())) << "overloaded by more than 20 %";
+    }
+  }
+  EXPECT_GT(possible, 1000);
+}
+
+TEST(TriggerText, FractionsOnlyWhereThereAreAny) {
+  EXPECT_EQ(trigger_text(at_second(0)), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(trigger_text(at_second(0) + std::chrono::milliseconds(120)), "2023-11-14T22:13:20.12Z");
 }
 
 TEST(HasManagedEndpoints, OnlyWithASelectorAndNotForExternalNames) {
