@@ -314,12 +314,17 @@ std::optional<uint32_t> Contents::place_endpoint(const Identity& id, const Endpo
 
 void Contents::undo(Time now) {
   for (auto& [owner, staged] : staged_) {
-    if (staged.new_row) rows_.give_back(staged.pool.first, staged.pool.count, now);
+    if (staged.new_row) rows_.put_back(staged.pool.first, staged.pool.count);
     if (staged.new_index) {
       memory_.pools[staged.pool.index] = {};
-      pool_places_.give_back(staged.pool.index, 1, now);
+      pool_places_.put_back(staged.pool.index, 1);
     }
-    for (auto index : staged.fresh) retire(index, now);
+    for (auto index : staged.fresh) {
+      auto& e = memory_.endpoints[index];
+      endpoints_.erase({e.owner, e.address, e.port});
+      e = {};
+      endpoint_places_.put_back(index, 1);
+    }
     // Those that came back from retirement for it go there again.
     for (auto index : staged.pool.endpoints)
       if (uses_[index] == 0 && memory_.endpoints[index].usable) retire(index, now);

@@ -37,6 +37,7 @@ class Rows {
   void grow(uint32_t size) { size_ = size; }
   std::optional<uint32_t> take(uint32_t length, Time now);  // where it begins
   void give_back(uint32_t first, uint32_t length, Time now);
+  void put_back(uint32_t first, uint32_t length);  // nobody saw it: free at once
   void start_with(std::vector<std::pair<uint32_t, uint32_t>> used);  // first, length; what lies between is free
 
  private:

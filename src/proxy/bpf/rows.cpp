@@ -46,6 +46,8 @@ std::optional<uint32_t> Rows::take(uint32_t length, Time now) {
 
 void Rows::give_back(uint32_t first, uint32_t length, Time now) { waiting_.push_back({first, class_of(length), now}); }
 
+void Rows::put_back(uint32_t first, uint32_t length) { free_[class_of(length)].push_back(first); }
+
 void Rows::free_between(uint32_t first, uint32_t end) {
   while (first < end) {
     int size_class = std::bit_width(end - first) - 1;
