@@ -176,7 +176,10 @@ base::Result<void> Cluster::make_api(const std::string& address) {
 
   auto kubernetes = services_.front().first;
   ++kubernetes.number;
-  TRY(auto pki, open_pki(paths_.state_dir + "/pki", {"127.0.0.1", address, kubernetes.text()},
+  std::vector<std::string> addresses = {"127.0.0.1", address, kubernetes.text()};
+  const std::string second = second_node_address();
+  if (!second.empty()) addresses.push_back(second);
+  TRY(auto pki, open_pki(paths_.state_dir + "/pki", addresses,
                          {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                           "kubernetes.default.svc.cluster.local", paths_.netns_name},
                          clock_));
@@ -186,6 +189,10 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                               api_->handler()));
   TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
   http_->add_listener(fd);
+  if (!second.empty()) {
+    TRY(int fd6, net::listen_tcp(second, options_.port));
+    http_->add_listener(fd6);
+  }
   if (options_.listen_fd >= 0) http_->add_listener(options_.listen_fd);
   return {};
 }
@@ -206,7 +213,10 @@ base::Result<void> Cluster::start() {
   CHECK_OK(make_api(address));
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
-  controllers_ = make_controllers(as, clock_, address, options_.port,
+  // default/kubernetes leads to an address of its own family, where the node has one.
+  const std::string second = second_node_address();
+  const std::string& api_address = services_.front().first.v6 && !second.empty() ? second : address;
+  controllers_ = make_controllers(as, clock_, api_address, options_.port,
                                   std::chrono::minutes(options_.event_ttl_minutes),
                                   balances ? std::optional(*balancer_pool) : std::nullopt, node_ports_);
   for (auto& controller : controllers_) controller->start();
