@@ -190,8 +190,9 @@ base::Result<void> Cluster::make_api(const std::string& address) {
   TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
   http_->add_listener(fd);
   if (!second.empty()) {
-    TRY(int fd6, net::listen_tcp(second, options_.port));
-    http_->add_listener(fd6);
+    auto fd6 = net::listen_tcp(second, options_.port);
+    if (fd6) http_->add_listener(*fd6);
+    else base::log_warning("server", "the API is served by IPv4 only: {}", fd6.error().message);
   }
   if (options_.listen_fd >= 0) http_->add_listener(options_.listen_fd);
   return {};
