@@ -37,7 +37,6 @@ base::Result<std::unique_ptr<Dataplane>> make_bpf(const Config& config, const Ne
   bpf::Place place;
   place.kernel.pins = config.bpf_pins;
   place.services = networks.services;
-  TRY(place.local_pods, read_networks(config.node_pod_cidr, "node's pod"));
   for (const auto& text : config.pod_namespaces) {
     auto slash = text.rfind('/');
     if (!text.ends_with('*') || slash == std::string::npos) place.pods.push_back({text});

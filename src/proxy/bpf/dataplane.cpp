@@ -50,7 +50,6 @@ class BpfDataplane final : public Dataplane {
     node_.reset(place.node_namespace < 0 ? ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
                                          : ::fcntl(place.node_namespace, F_DUPFD_CLOEXEC, 0));
     if (!node_) return std::unexpected(base::errno_error("open the node's network namespace", errno));
-    local_pods_ = place.local_pods;
     std::vector<uint64_t> old;
     {
       auto state = state_.lock();
@@ -82,6 +81,7 @@ class BpfDataplane final : public Dataplane {
     state->contents.emplace(state->kernel->sizes(), state->kernel->memory(), services);
     CHECK_OK(write(*state, [&](Contents& contents) { return contents.prepare(table, now()); }));
     CHECK_OK(write_node_addresses(*state, table));
+    state->local_pods = table.own.pods;
     if (!state->attached) CHECK_OK(state->kernel->attach());
     state->attached = true;
     return {};
@@ -93,6 +93,7 @@ class BpfDataplane final : public Dataplane {
       return base::fail(base::Reason::internal_error, "the socket programs' maps are not known: rebuild first");
     CHECK_OK(write(*state, [&](Contents& contents) { return contents.prepare(change, now()); }));
     if (change.node_addresses) CHECK_OK(write_node_addresses(*state, table));
+    if (change.own) state->local_pods = table.own.pods;
     return {};
   }
 
@@ -107,6 +108,7 @@ class BpfDataplane final : public Dataplane {
     std::optional<Contents> contents;  // none: what the kernel holds is not known
     std::map<uint64_t, std::string> namespaces;  // of pods, by cookie: their files
     std::vector<Lost> lost;                      // endpoints whose sockets wait for their end
+    std::vector<Network> local_pods;             // an address in these without a route is nobody's
     bool attached = false;
     bool stopped = false;
   };
@@ -143,6 +145,7 @@ class BpfDataplane final : public Dataplane {
     while (true) {
       std::vector<Lost> lost;
       std::vector<std::string> pods;
+      std::vector<Network> local;
       {
         auto state = state_.lock();
         wake_.wait(state.native(), [&] { return state->stopped || !state->lost.empty(); });
@@ -151,9 +154,10 @@ class BpfDataplane final : public Dataplane {
           return l.cuts == kCuts || (state->contents && !state->contents->is_lost(l));
         });
         lost = state->lost;
+        local = state->local_pods;
         for (const auto& [cookie, path] : state->namespaces) pods.push_back(path);
       }
-      std::erase_if(lost, [&](const Lost& l) { return !is_dead(l); });
+      std::erase_if(lost, [&](const Lost& l) { return !is_dead(l, local); });
       if (!lost.empty()) {
         cut_inside(node_.get(), lost);
         for (const auto& path : pods)
@@ -167,9 +171,9 @@ class BpfDataplane final : public Dataplane {
   }
 
   // Datagrams to an endpoint that serves no more are lost. A stream goes on to its end, but to a pod that is no more.
-  bool is_dead(const Lost& lost) const {
+  bool is_dead(const Lost& lost, const std::vector<Network>& local) const {
     if (lost.protocol == Protocol::udp) return true;
-    if (!contains(local_pods_, lost.address)) return false;
+    if (!contains(local, lost.address)) return false;
     bool routed = true;
     (void)sys::inside_netns(node_.get(), [&]() -> base::Result<void> {
       routed = has_host_route(lost.address);
@@ -221,7 +225,6 @@ class BpfDataplane final : public Dataplane {
   uint64_t node_cookie_ = 0;
   sys::Fd node_;
   sys::Fd sockets_map_, udp_flows_map_;  // the same one for all generations of the maps
-  std::vector<Network> local_pods_;
   base::Guarded<State> state_;
   std::condition_variable wake_;
   std::jthread cutter_;

@@ -20,7 +20,6 @@ struct Place {
   Options kernel = {};
   std::vector<Network> services = {};  // addresses in these that no Service has are refused
   int node_namespace = -1;             // -1: the one of the calling thread
-  std::vector<Network> local_pods = {};  // of this node's pods: an address in these without a route is nobody's
   std::vector<NamespaceFolder> pods = {};  // where the namespaces of the pods lie
 };
 

@@ -516,12 +516,13 @@ TEST_F(Sockets, ConnectedDatagramSocketsToALostEndpointAreEnded) {
 }
 
 TEST_F(Sockets, StreamsToAPodThatIsNoMoreAreEnded) {
-  place_.local_pods = {*parse_network("10.244.0.0/24")};
-  plane_.reset();
-  start();
-  apply(web({"10.244.0.12"}));
+  Table table = web({"10.244.0.12"});
+  table.own.pods = {*parse_network("10.244.0.0/24")};
+  apply(table);
   auto stream = connect_in(*pod_, kService, 80);
-  apply(web({}));  // nothing in the node's routes leads to 10.244.0.12/32
+  Table gone = web({});
+  gone.own = table.own;
+  apply(gone);  // nothing in the node's routes leads to 10.244.0.12/32
   pollfd poll{stream.fd.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&poll, 1, 2000), 1);
   EXPECT_EQ(hear(stream.fd.get()), "Software caused connection abort");
