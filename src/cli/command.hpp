@@ -54,6 +54,7 @@ Command set_command();
 Command patch_command();
 Command wait_command();
 Command edit_command();
+Command explain_command();
 Command label_command();
 Command annotate_command();
 Command version_command();

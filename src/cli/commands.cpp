@@ -98,7 +98,7 @@ std::vector<Command> all_commands() {
           logs_command(),     scale_command(),    rollout_command(), set_command(),
           patch_command(),    wait_command(),     edit_command(),    label_command(),
           annotate_command(), config_command(),   version_command(), cluster_info_command(),
-          api_resources_command()};
+          api_resources_command(), explain_command()};
 }
 
 int run_kubectl(std::span<const std::string> words) {
