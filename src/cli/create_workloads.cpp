@@ -34,8 +34,9 @@ base::Result<Value> parse_backend(std::string_view text, std::string_view whole)
     return usage(fmt::format("{} is an invalid backend: it must be SERVICE:PORT", whole));
   std::string port(text.substr(colon + 1));
   auto number = base::parse_int(port);
-  return Value(Object{{"service", Object{{"name", text.substr(0, colon)},
-                                         {"port", number ? Object{{"number", *number}} : Object{{"name", port}}}}}});
+  return Value(
+      Object{{"service", Object{{"name", text.substr(0, colon)},
+                                {"port", number ? Object{{"number", *number}} : Object{{"name", port}}}}}});
 }
 
 struct Rule {
@@ -50,7 +51,8 @@ base::Result<Rule> parse_rule(const std::string& text) {
   static const std::regex kForm(R"(^([^/=,]*)(/[^=,]*)=([^,:]+:[^,]+)(,tls(=([^,]+))?)?$)");
   std::smatch match;
   if (!std::regex_match(text, match, kForm)) {
-    return usage(fmt::format("rule {} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]", text));
+    return usage(fmt::format(
+        "rule {} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]", text));
   }
   Rule rule;
   rule.host = match[1];
@@ -81,7 +83,8 @@ void add_rules(Value& ingress, std::vector<Rule> rules) {
     }
     out[place->second].make({"http", "paths"}).array().push_back(std::move(rule.path));
     if (!rule.tls) continue;
-    auto known = std::ranges::find(tls, rule.secret, &std::pair<std::string, std::vector<std::string>>::first);
+    auto known =
+        std::ranges::find(tls, rule.secret, &std::pair<std::string, std::vector<std::string>>::first);
     if (known == tls.end()) known = tls.insert(tls.end(), {rule.secret, {}});
     if (!rule.host.empty() && std::ranges::find(known->second, rule.host) == known->second.end())
       known->second.push_back(rule.host);
@@ -132,8 +135,9 @@ base::Result<Value> make_deployment(const Args& args, const std::string& name) {
 
 base::Result<Value> make_ingress(const Args& args, const std::string& name) {
   if (!args.given("rule") && !args.given("default-backend"))
-    return usage("not enough information provided: every ingress has to either specify a default-backend (which "
-                 "catches all traffic) or a list of rules (which catch specific paths)");
+    return usage(
+        "not enough information provided: every ingress has to either specify a default-backend (which "
+        "catches all traffic) or a list of rules (which catch specific paths)");
   Value ingress = make_object("networking.k8s.io/v1", "Ingress", name);
   for (auto& annotation : args.all("annotation")) {
     size_t equals = annotation.find('=');
@@ -144,7 +148,8 @@ base::Result<Value> make_ingress(const Args& args, const std::string& name) {
   ingress.make({"spec"}) = Object{};
   if (args.given("class")) ingress.make({"spec", "ingressClassName"}) = args.get("class");
   if (args.given("default-backend")) {
-    TRY(ingress.make({"spec", "defaultBackend"}), parse_backend(args.get("default-backend"), args.get("default-backend")));
+    TRY(ingress.make({"spec", "defaultBackend"}),
+        parse_backend(args.get("default-backend"), args.get("default-backend")));
   }
   std::vector<Rule> rules;
   for (auto& text : args.all("rule")) {

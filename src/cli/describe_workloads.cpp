@@ -34,7 +34,8 @@ std::string phases_text(const Value& controller, const Array& pods) {
     succeeded += phase == "Succeeded";
     failed += phase == "Failed";
   }
-  return fmt::format("{} Running / {} Waiting / {} Succeeded / {} Failed", running, waiting, succeeded, failed);
+  return fmt::format("{} Running / {} Waiting / {} Succeeded / {} Failed", running, waiting, succeeded,
+                     failed);
 }
 
 std::string describe_keeper(const Value& object, const std::string& selector, const std::string& owner,
@@ -69,7 +70,8 @@ std::string sets_text(const std::vector<const Value*>& sets) {
   std::vector<std::string> texts;
   for (const Value* set : sets) {
     texts.push_back(fmt::format("{} ({}/{} replicas created)", api::name_of(*set),
-                                (*set)["status"]["replicas"].int_or(0), (*set)["spec"]["replicas"].int_or(0)));
+                                (*set)["status"]["replicas"].int_or(0),
+                                (*set)["spec"]["replicas"].int_or(0)));
   }
   return texts.empty() ? "<none>" : base::join(texts, ", ");
 }
@@ -101,10 +103,12 @@ std::string describe_replication_controller(const Value& controller, const Array
 }
 
 std::string describe_replica_set(const Value& set, const Array& pods, const Array* events, base::Time now) {
-  return describe_keeper(set, selector_text(set["spec"]["selector"]), controller_text(set), pods, events, now);
+  return describe_keeper(set, selector_text(set["spec"]["selector"]), controller_text(set), pods, events,
+                         now);
 }
 
-std::string describe_deployment(const Value& deployment, const Array& sets, const Array* events, base::Time now) {
+std::string describe_deployment(const Value& deployment, const Array& sets, const Array* events,
+                                base::Time now) {
   Page page;
   const Value& spec = deployment["spec"];
   const Value& status = deployment["status"];
@@ -115,8 +119,9 @@ std::string describe_deployment(const Value& deployment, const Array& sets, cons
   page.field(0, "Selector", selector_text(spec["selector"]));
   page.field(0, "Replicas",
              fmt::format("{} desired | {} updated | {} total | {} available | {} unavailable",
-                         spec["replicas"].int_or(0), status["updatedReplicas"].int_or(0), status["replicas"].int_or(0),
-                         status["availableReplicas"].int_or(0), status["unavailableReplicas"].int_or(0)));
+                         spec["replicas"].int_or(0), status["updatedReplicas"].int_or(0),
+                         status["replicas"].int_or(0), status["availableReplicas"].int_or(0),
+                         status["unavailableReplicas"].int_or(0)));
   page.field(0, "StrategyType", text_of(spec["strategy"]["type"]));
   page.field(0, "MinReadySeconds", spec["minReadySeconds"].int_or(0));
   if (const Value& rolling = spec["strategy"]["rollingUpdate"]; rolling.is_object()) {

@@ -21,7 +21,9 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+int fail(std::string message) {
+  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
+}
 
 constexpr std::string_view kHead =
     "# Please edit the object below. Lines beginning with a '#' will be ignored,\n"
@@ -107,7 +109,9 @@ int edit_one(Session& session, const Args& args, const Found& found) {
         fmt::print(stderr, "Edit cancelled, no changes made.\n");
         return 0;
       }
-      fmt::print(stderr, "A copy of your changes has been stored to {}\nerror: Edit cancelled, no valid changes were saved.\n",
+      fmt::print(stderr,
+                 "A copy of your changes has been stored to {}\nerror: Edit cancelled, no valid changes were "
+                 "saved.\n",
                  base::quote(draft.keep()));
       return 1;
     }
@@ -126,14 +130,15 @@ int edit_one(Session& session, const Args& args, const Found& found) {
       }
       auto query = write_query(args, "kubectl-edit", true);
       if (!query) return print_error(query.error());
-      changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name), *query, patch,
-                             "application/merge-patch+json");
+      changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name), *query,
+                             patch, "application/merge-patch+json");
     }
     if (changed) return print_result(session, args, resource, *changed, "edited", DryRun::none);
-    fmt::print(stderr, "error: {} {} is invalid: {}\n", resource.qualified_plural(), base::quote(found.target.name),
-               changed.error().message);
+    fmt::print(stderr, "error: {} {} is invalid: {}\n", resource.qualified_plural(),
+               base::quote(found.target.name), changed.error().message);
     std::string problem = "# " + changed.error().message + "\n#\n";
-    for (size_t at = 0; (at = problem.find('\n', at)) + 1 < problem.size() && at != std::string::npos; at += 3) {
+    for (size_t at = 0; (at = problem.find('\n', at)) + 1 < problem.size() && at != std::string::npos;
+         at += 3) {
       if (problem[at + 1] != '#') problem.replace(at, 1, "\n# ");
     }
     text = std::string(kHead) + problem + without_comments(edited) + "\n";

@@ -90,7 +90,8 @@ class Explainer {
       return rest.empty() ? "" : out + rest;
     }
     if (resolved["items"].is_object()) return explain(resolved["items"], path, seen);
-    if (resolved["additionalProperties"].is_object()) return explain(resolved["additionalProperties"], path, seen);
+    if (resolved["additionalProperties"].is_object())
+      return explain(resolved["additionalProperties"], path, seen);
     for (auto& part : resolved["allOf"].as_array()) {
       if (std::string out = explain(part, path, seen); !out.empty()) return out;
     }
@@ -115,8 +116,10 @@ class Explainer {
 
   static std::string docs_text(const Value& docs, size_t level) {
     std::string out = indent(level, "EXTERNAL DOCS:") + "\n";
-    if (auto text = docs["description"].as_string(); !text.empty()) out += indent(level + 4, wrap(76 - level, text)) + "\n";
-    if (auto url = docs["url"].as_string(); !url.empty()) out += indent(level + 4, "URL: " + std::string(url)) + "\n";
+    if (auto text = docs["description"].as_string(); !text.empty())
+      out += indent(level + 4, wrap(76 - level, text)) + "\n";
+    if (auto url = docs["url"].as_string(); !url.empty())
+      out += indent(level + 4, "URL: " + std::string(url)) + "\n";
     return out;
   }
 
@@ -132,7 +135,8 @@ class Explainer {
 
   std::string type_of(const Value& schema) const {
     if (schema["items"].is_object()) return "[]" + type_of(schema["items"]);
-    if (schema["additionalProperties"].is_object()) return "map[string]" + type_of(schema["additionalProperties"]);
+    if (schema["additionalProperties"].is_object())
+      return "map[string]" + type_of(schema["additionalProperties"]);
     auto& parts = schema["allOf"].as_array();
     if (parts.size() == 1 && schema["properties"].as_object().empty()) return type_of(parts.front());
     auto type = schema["type"].as_string();
@@ -166,16 +170,19 @@ class Explainer {
     return out;
   }
 
-  std::string field_text(const Value& schema, const std::string& name, const Value& field, size_t level) const {
+  std::string field_text(const Value& schema, const std::string& name, const Value& field,
+                         size_t level) const {
     const size_t margin = level * 2;
     auto& required = schema["required"].as_array();
-    const bool must = std::ranges::any_of(required, [&](const Value& one) { return one.as_string() == name; });
+    const bool must =
+        std::ranges::any_of(required, [&](const Value& one) { return one.as_string() == name; });
     std::string out = fmt::format("{}{}\t<{}>{}{}\n", std::string(margin, ' '), name, type_of(field),
                                   must ? " -required-" : "", some_values(field, margin));
     if (recursive_) return out;
     auto text = field["description"].as_string();
     out += indent(margin + 2, wrap(78 - margin, text.empty() ? "<no description>" : text)) + "\n";
-    if (const Value& docs = field["externalDocs"]; docs.is_object()) out += "\n" + docs_text(docs, margin + 2);
+    if (const Value& docs = field["externalDocs"]; docs.is_object())
+      out += "\n" + docs_text(docs, margin + 2);
     return out + "\n";
   }
 
@@ -185,7 +192,8 @@ class Explainer {
     const Value& resolved = resolve(schema);
     std::vector<const base::Member*> members;
     for (auto& member : resolved["properties"].as_object()) members.push_back(&member);
-    std::ranges::sort(members, {}, [](const base::Member* member) -> const std::string& { return member->key; });
+    std::ranges::sort(members, {},
+                      [](const base::Member* member) -> const std::string& { return member->key; });
     std::string out;
     for (const auto* member : members) {
       out += field_text(resolved, member->key, member->value, static_cast<size_t>(level));
@@ -193,7 +201,8 @@ class Explainer {
     }
     for (auto& part : resolved["allOf"].as_array()) out += fields_of(part, level, seen);
     if (resolved["items"].is_object()) out += fields_of(resolved["items"], level, seen);
-    if (resolved["additionalProperties"].is_object()) out += fields_of(resolved["additionalProperties"], level, seen);
+    if (resolved["additionalProperties"].is_object())
+      out += fields_of(resolved["additionalProperties"], level, seen);
     return out;
   }
 
@@ -216,7 +225,8 @@ base::Result<Request> parse_request(Session& session, const Args& args) {
     std::vector<std::string> front(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(taken));
     resource = session.find_resource(base::join(front, "."));
   }
-  if (!resource) return usage(fmt::format("the server doesn't have a resource type {}", base::quote(pieces[0])));
+  if (!resource)
+    return usage(fmt::format("the server doesn't have a resource type {}", base::quote(pieces[0])));
   ++taken;
   Request request{std::move(*resource), {pieces.begin() + static_cast<std::ptrdiff_t>(taken), pieces.end()}};
   if (auto version = args.get("api-version"); !version.empty()) {
@@ -226,8 +236,8 @@ base::Result<Request> parse_request(Session& session, const Args& args) {
     });
     if (it == all->end())
       return base::fail(base::Reason::invalid, fmt::format("couldn't find resource for \"{}{}, Resource={}\"",
-                                                           version.find('/') == std::string::npos ? "/" : "", version,
-                                                           request.resource.plural));
+                                                           version.find('/') == std::string::npos ? "/" : "",
+                                                           version, request.resource.plural));
     request.resource = *it;
   }
   return request;
@@ -239,8 +249,10 @@ int run_explain(Context& context) {
     return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
   };
   if (args.operands.empty())
-    return fail("You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of "
-                "supported resources.");
+    return fail(
+        "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list "
+        "of "
+        "supported resources.");
   if (args.operands.size() > 1) return fail("We accept only this format: explain RESOURCE");
   const int64_t depth = args.number("max-depth").value_or(0);
   if (depth > 0 && !args.on("recursive")) return fail("--max-depth requires --recursive");
@@ -255,15 +267,19 @@ int run_explain(Context& context) {
   }
   if (auto format = args.get("output"); format == "plaintext-openapiv2")
     return fail("this kubectl explains from OpenAPI v3 only: leave -o out");
-  else if (format != "plaintext") return fail("unrecognized format: " + format);
+  else if (format != "plaintext")
+    return fail("unrecognized format: " + format);
   const ApiResource& resource = request->resource;
-  auto document = (*session)->call(
-      "GET", resource.group.empty() ? "/openapi/v3/api/" + resource.version
-                                    : fmt::format("/openapi/v3/apis/{}/{}", resource.group, resource.version));
+  auto document =
+      (*session)->call("GET", resource.group.empty()
+                                  ? "/openapi/v3/api/" + resource.version
+                                  : fmt::format("/openapi/v3/apis/{}/{}", resource.group, resource.version));
   if (!document) return print_error(document.error());
   Explainer explainer(*document, args.on("recursive"), depth);
   const Value* schema = explainer.find(resource);
-  if (!schema) return fail(fmt::format("{} {} is not in the server's OpenAPI document", resource.api_version(), resource.kind));
+  if (!schema)
+    return fail(
+        fmt::format("{} {} is not in the server's OpenAPI document", resource.api_version(), resource.kind));
   if (!resource.group.empty()) fmt::print("GROUP:      {}\n", resource.group);
   fmt::print("KIND:       {}\nVERSION:    {}\n\n", resource.kind, resource.version);
   std::string text = explainer.explain(*schema, request->path);

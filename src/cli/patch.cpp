@@ -17,7 +17,9 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+int fail(std::string message) {
+  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
+}
 
 struct Patch {
   std::string type;
@@ -32,17 +34,19 @@ base::Result<Patch> read_patch(const Args& args) {
   Patch patch;
   patch.type = args.get("type");
   if (patch.type != "json" && patch.type != "merge" && patch.type != "strategic")
-    return usage(fmt::format("--type must be one of [json merge strategic], not {}", base::quote(patch.type)));
+    return usage(
+        fmt::format("--type must be one of [json merge strategic], not {}", base::quote(patch.type)));
   std::string text = args.get("patch");
   if (args.given("patch") && args.given("patch-file"))
     return usage("cannot specify --patch and --patch-file together");
   if (args.given("patch-file")) {
     std::ifstream in(args.get("patch-file"), std::ios::binary);
-    if (!in) return usage(fmt::format("unable to read patch file: open {}: no such file or directory", args.get("patch-file")));
+    if (!in)
+      return usage(fmt::format("unable to read patch file: open {}: no such file or directory",
+                               args.get("patch-file")));
     text.assign(std::istreambuf_iterator<char>(in), {});
   }
-  if (text.empty())
-    return usage("must specify --patch or --patch-file containing the contents of the patch");
+  if (text.empty()) return usage("must specify --patch or --patch-file containing the contents of the patch");
   auto value = base::parse_json(text);
   if (!value) value = base::parse_yaml(text);
   if (!value) return usage(fmt::format("unable to parse {}: {}", base::quote(text), value.error().message));
@@ -50,11 +54,14 @@ base::Result<Patch> read_patch(const Args& args) {
   return patch;
 }
 
-base::Result<Value> apply_here(Session& session, const ApiResource& resource, const Value& object, const Patch& patch) {
+base::Result<Value> apply_here(Session& session, const ApiResource& resource, const Value& object,
+                               const Patch& patch) {
   if (patch.type == "json") return api::apply_json_patch(object, patch.value);
   if (patch.type == "merge") return api::apply_merge_patch(object, patch.value);
   auto kind = session.builtin_kind(resource);
-  if (!kind) return usage(fmt::format("strategic merge patch is not supported for {}, use --type=merge", resource.qualified_plural()));
+  if (!kind)
+    return usage(fmt::format("strategic merge patch is not supported for {}, use --type=merge",
+                             resource.qualified_plural()));
   return api::apply_strategic_merge_patch(object, patch.value, *kind->schema);
 }
 
@@ -65,7 +72,9 @@ int patch_one(Session& session, const Args& args, const Found& found, const Patc
   if (!dry_run || !query) return print_error(dry_run ? query.error() : dry_run.error());
   auto changed = *dry_run == DryRun::client || args.on("local")
                      ? apply_here(session, resource, found.object, patch)
-                     : session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name, args.get("subresource")),
+                     : session.call("PATCH",
+                                    Session::path_of(resource, found.namespace_, found.target.name,
+                                                     args.get("subresource")),
                                     *query, patch.value, patch.media_type());
   if (!changed) return print_error(changed.error());
   std::string_view verb = *changed == found.object ? "patched (no change)" : "patched";

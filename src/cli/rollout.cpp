@@ -31,23 +31,27 @@ bool is_rolled(const ApiResource& resource) {
          (resource.kind == "Deployment" || resource.kind == "DaemonSet" || resource.kind == "StatefulSet");
 }
 
-// ---- status --------------------------------------------------------------------------------------------------
+// ---- status
+// --------------------------------------------------------------------------------------------------
 
 base::Result<RolloutState> deployment_state(const Value& object, int64_t revision) {
   const Value& spec = object["spec"];
   const Value& status = object["status"];
   auto name = api::name_of(object);
   if (revision > 0) {
-    auto running = base::parse_int(api::annotation_of(object, "deployment.kubernetes.io/revision")).value_or(0);
+    auto running =
+        base::parse_int(api::annotation_of(object, "deployment.kubernetes.io/revision")).value_or(0);
     if (running != revision) {
-      return usage(fmt::format("desired revision ({}) is different from the running revision ({})", revision, running));
+      return usage(fmt::format("desired revision ({}) is different from the running revision ({})", revision,
+                               running));
     }
   }
   if (api::generation_of(object) > status["observedGeneration"].int_or(0)) {
     return RolloutState{"Waiting for deployment spec update to be observed...\n", false};
   }
   for (auto& condition : status["conditions"].as_array()) {
-    if (condition["type"].as_string() == "Progressing" && condition["reason"].as_string() == "ProgressDeadlineExceeded")
+    if (condition["type"].as_string() == "Progressing" &&
+        condition["reason"].as_string() == "ProgressDeadlineExceeded")
       return usage(fmt::format("deployment \"{}\" exceeded its progress deadline", name));
   }
   int64_t wanted = spec["replicas"].int_or(0);
@@ -55,9 +59,11 @@ base::Result<RolloutState> deployment_state(const Value& object, int64_t revisio
   int64_t all = status["replicas"].int_or(0);
   int64_t available = status["availableReplicas"].int_or(0);
   auto waiting = [&](std::string what) {
-    return RolloutState{fmt::format("Waiting for deployment \"{}\" rollout to finish: {}...\n", name, what), false};
+    return RolloutState{fmt::format("Waiting for deployment \"{}\" rollout to finish: {}...\n", name, what),
+                        false};
   };
-  if (updated < wanted) return waiting(fmt::format("{} out of {} new replicas have been updated", updated, wanted));
+  if (updated < wanted)
+    return waiting(fmt::format("{} out of {} new replicas have been updated", updated, wanted));
   if (all > updated) return waiting(fmt::format("{} old replicas are pending termination", all - updated));
   if (available < updated)
     return waiting(fmt::format("{} of {} updated replicas are available", available, updated));
@@ -76,14 +82,16 @@ base::Result<RolloutState> daemon_set_state(const Value& object) {
   int64_t available = status["numberAvailable"].int_or(0);
   if (updated < wanted) {
     return RolloutState{
-        fmt::format("Waiting for daemon set \"{}\" rollout to finish: {} out of {} new pods have been updated...\n",
-                    name, updated, wanted),
+        fmt::format(
+            "Waiting for daemon set \"{}\" rollout to finish: {} out of {} new pods have been updated...\n",
+            name, updated, wanted),
         false};
   }
   if (available < wanted) {
     return RolloutState{
-        fmt::format("Waiting for daemon set \"{}\" rollout to finish: {} of {} updated pods are available...\n", name,
-                    available, wanted),
+        fmt::format(
+            "Waiting for daemon set \"{}\" rollout to finish: {} of {} updated pods are available...\n", name,
+            available, wanted),
         false};
   }
   return RolloutState{fmt::format("daemon set \"{}\" successfully rolled out\n", name), true};
@@ -94,26 +102,32 @@ base::Result<RolloutState> stateful_set_state(const Value& object) {
   const Value& status = object["status"];
   if (spec.at({"updateStrategy", "type"}).as_string() != "RollingUpdate")
     return usage("rollout status is only available for RollingUpdate strategy type");
-  if (status["observedGeneration"].int_or(0) == 0 || api::generation_of(object) > status["observedGeneration"].int_or(0))
+  if (status["observedGeneration"].int_or(0) == 0 ||
+      api::generation_of(object) > status["observedGeneration"].int_or(0))
     return RolloutState{"Waiting for statefulset spec update to be observed...\n", false};
   int64_t wanted = spec["replicas"].int_or(0);
   int64_t ready = status["readyReplicas"].int_or(0);
   int64_t updated = status["updatedReplicas"].int_or(0);
-  if (ready < wanted) return RolloutState{fmt::format("Waiting for {} pods to be ready...\n", wanted - ready), false};
-  if (int64_t partition = spec.at({"updateStrategy", "rollingUpdate", "partition"}).int_or(0); partition > 0) {
+  if (ready < wanted)
+    return RolloutState{fmt::format("Waiting for {} pods to be ready...\n", wanted - ready), false};
+  if (int64_t partition = spec.at({"updateStrategy", "rollingUpdate", "partition"}).int_or(0);
+      partition > 0) {
     if (updated < wanted - partition) {
-      return RolloutState{fmt::format("Waiting for partitioned roll out to finish: {} out of {} new pods have been "
-                                      "updated...\n",
-                                      updated, wanted - partition),
-                          false};
+      return RolloutState{
+          fmt::format("Waiting for partitioned roll out to finish: {} out of {} new pods have been "
+                      "updated...\n",
+                      updated, wanted - partition),
+          false};
     }
-    return RolloutState{fmt::format("partitioned roll out complete: {} new pods have been updated...\n", updated), true};
+    return RolloutState{
+        fmt::format("partitioned roll out complete: {} new pods have been updated...\n", updated), true};
   }
   auto target = status["updateRevision"].as_string();
   if (target != status["currentRevision"].as_string()) {
-    return RolloutState{fmt::format("waiting for statefulset rolling update to complete {} pods at revision {}...\n",
-                                    updated, target),
-                        false};
+    return RolloutState{
+        fmt::format("waiting for statefulset rolling update to complete {} pods at revision {}...\n", updated,
+                    target),
+        false};
   }
   return RolloutState{fmt::format("statefulset rolling update complete {} pods at revision {}...\n",
                                   status["currentReplicas"].int_or(0), status["currentRevision"].as_string()),
@@ -123,51 +137,58 @@ base::Result<RolloutState> stateful_set_state(const Value& object) {
 int show_status(Session& session, const Args& args, const Found& found) {
   const ApiResource& resource = found.target.resource;
   if (!is_rolled(resource)) {
-    return print_error(base::Error{
-        base::Reason::unknown,
-        fmt::format("no status viewer has been implemented for {}", resource.kind), nullptr});
+    return print_error(base::Error{base::Reason::unknown,
+                                   fmt::format("no status viewer has been implemented for {}", resource.kind),
+                                   nullptr});
   }
   Deadline deadline;
   auto limit = base::parse_duration(args.get("timeout"));
   if (limit && limit->count() > 0) deadline = std::chrono::steady_clock::now() + *limit;
   const bool once = args.get("watch") == "false";
   const int64_t revision = args.number("revision").value_or(0);
-  auto done = follow_object(
-      session, resource, found.namespace_, found.target.name, deadline, [&](const Value* object) -> base::Result<bool> {
-        if (!object) return usage("object has been deleted");
-        TRY(auto state, rollout_state(*object, revision));
-        fmt::print("{}", state.text);
-        std::fflush(stdout);
-        return state.done || once;
-      });
+  auto done = follow_object(session, resource, found.namespace_, found.target.name, deadline,
+                            [&](const Value* object) -> base::Result<bool> {
+                              if (!object) return usage("object has been deleted");
+                              TRY(auto state, rollout_state(*object, revision));
+                              fmt::print("{}", state.text);
+                              std::fflush(stdout);
+                              return state.done || once;
+                            });
   if (!done) return print_error(done.error());
   if (!*done)
     return print_error(base::Error{base::Reason::unknown, "timed out waiting for the condition", nullptr});
   return 0;
 }
 
-// ---- pause, resume, restart ----------------------------------------------------------------------------------
+// ---- pause, resume, restart
+// ----------------------------------------------------------------------------------
 
-int change(Session& session, const Args& args, const Found& found, const Value& patch, std::string_view verb) {
+int change(Session& session, const Args& args, const Found& found, const Value& patch,
+           std::string_view verb) {
   auto dry_run = parse_dry_run(args);
   auto query = write_query(args, "kubectl-rollout");
   if (!dry_run || !query) return print_error(dry_run ? query.error() : dry_run.error());
   Value object = found.object;
   if (*dry_run != DryRun::client) {
-    auto changed = session.call("PATCH", Session::path_of(found.target.resource, found.namespace_, found.target.name),
-                                *query, patch, "application/strategic-merge-patch+json");
-    if (!changed) return print_error(base::Error{base::Reason::unknown, "failed to patch: " + changed.error().message, nullptr});
+    auto changed =
+        session.call("PATCH", Session::path_of(found.target.resource, found.namespace_, found.target.name),
+                     *query, patch, "application/strategic-merge-patch+json");
+    if (!changed)
+      return print_error(
+          base::Error{base::Reason::unknown, "failed to patch: " + changed.error().message, nullptr});
     object = std::move(*changed);
   }
   return print_result(session, args, found.target.resource, object, verb, *dry_run);
 }
 
 int refuse(const Found& found, std::string_view why) {
-  return print_error(base::Error{base::Reason::unknown, fmt::format("{} {}", qualified(found), why), nullptr});
+  return print_error(
+      base::Error{base::Reason::unknown, fmt::format("{} {}", qualified(found), why), nullptr});
 }
 
 int set_paused(Session& session, const Args& args, const Found& found, bool paused) {
-  if (!is_deployment(found)) return refuse(found, paused ? "pausing is not supported" : "resuming is not supported");
+  if (!is_deployment(found))
+    return refuse(found, paused ? "pausing is not supported" : "resuming is not supported");
   const bool is = found.object.at({"spec", "paused"}).as_bool();
   if (is == paused) return refuse(found, paused ? "is already paused" : "is not paused");
   Value patch = Object{{"spec", Object{{"paused", paused ? Value(true) : Value()}}}};
@@ -192,20 +213,22 @@ int restart_rollout(Session& session, const Args& args, const Found& found) {
   return change(session, args, found, patch, "restarted");
 }
 
-// ---- the command ---------------------------------------------------------------------------------------------
+// ---- the command
+// ---------------------------------------------------------------------------------------------
 
 struct Verb {
   std::string_view name;
   int (*run)(Session&, const Args&, const Found&);
 };
-constexpr Verb kVerbs[] = {{"history", show_history}, {"pause", pause_rollout},     {"restart", restart_rollout},
-                           {"resume", resume_rollout}, {"status", show_status}, {"undo", undo_rollout}};
+constexpr Verb kVerbs[] = {{"history", show_history},  {"pause", pause_rollout}, {"restart", restart_rollout},
+                           {"resume", resume_rollout}, {"status", show_status},  {"undo", undo_rollout}};
 
 int run_rollout(Context& context) {
   const Args& args = context.args;
   if (args.operands.empty()) {
-    fmt::print("Manage the rollout of one or many resources.\n\nUsage:\n  kubectl rollout "
-               "(history|pause|restart|resume|status|undo) (TYPE NAME | TYPE/NAME | -f FILE)\n");
+    fmt::print(
+        "Manage the rollout of one or many resources.\n\nUsage:\n  kubectl rollout "
+        "(history|pause|restart|resume|status|undo) (TYPE NAME | TYPE/NAME | -f FILE)\n");
     return 0;
   }
   const Verb* verb = nullptr;
@@ -250,7 +273,8 @@ Command rollout_command() {
                     kDryRunFlag,
                     kOutputFlag,
                     {"watch", Type::boolean, "Of status: until it is done (default true)", 'w', "true"},
-                    {"timeout", Type::string, "Of status: how long at most: 30s; 0: as long as it takes", 0, "0s"},
+                    {"timeout", Type::string, "Of status: how long at most: 30s; 0: as long as it takes", 0,
+                     "0s"},
                     {"revision", Type::integer, "Of history and status: this revision", 0, "0"},
                     {"to-revision", Type::integer, "Of undo: to this revision; 0: to the last one", 0, "0"}},
           .run = run_rollout};

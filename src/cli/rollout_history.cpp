@@ -24,7 +24,9 @@ constexpr std::string_view kRevision = "deployment.kubernetes.io/revision";
 constexpr std::string_view kHash = "pod-template-hash";
 constexpr std::string_view kCause = "kubernetes.io/change-cause";
 
-int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+int fail(std::string message) {
+  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
+}
 
 using History = std::map<int64_t, Value>;  // ReplicaSets by revision
 
@@ -63,8 +65,11 @@ std::string template_text(const Value& set) {
 
 bool is_kept(std::string_view annotation) {
   static constexpr std::array<std::string_view, 6> kKept = {
-      "kubectl.kubernetes.io/last-applied-configuration", kRevision, "deployment.kubernetes.io/revision-history",
-      "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas",
+      "kubectl.kubernetes.io/last-applied-configuration",
+      kRevision,
+      "deployment.kubernetes.io/revision-history",
+      "deployment.kubernetes.io/desired-replicas",
+      "deployment.kubernetes.io/max-replicas",
       "deprecated.deployment.rollback.to"};
   return std::ranges::find(kKept, annotation) != kKept.end();
 }
@@ -83,7 +88,8 @@ Object annotations_for(const Value& deployment, const Value& set) {
 
 // The set to go back to; null: there is no history.
 base::Result<const Value*> choose(const History& history, const Found& found, int64_t revision) {
-  if (revision < 0 || revision > std::numeric_limits<int32_t>::max() || (revision && !history.contains(revision)))
+  if (revision < 0 || revision > std::numeric_limits<int32_t>::max() ||
+      (revision && !history.contains(revision)))
     return usage(fmt::format("unable to find specified revision {} in history", revision));
   if (revision) return &history.at(revision);
   if (history.size() < 2)
@@ -137,19 +143,25 @@ int undo_rollout(Session& session, const Args& args, const Found& found) {
     return 0;
   }
   if (found.object.at({"spec", "paused"}).as_bool())
-    return fail("you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again");
+    return fail(
+        "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try "
+        "again");
   Value pod_template = template_of(**set, false);
   if (pod_template == found.object.at({"spec", "template"})) {
     fmt::print("{} skipped rollback (current template already matches revision {})\n", name,
                args.number("to-revision").value_or(0));
     return 0;
   }
-  Value patch = Array{
-      Object{{"op", "replace"}, {"path", "/spec/template"}, {"value", std::move(pod_template)}},
-      Object{{"op", "replace"}, {"path", "/metadata/annotations"}, {"value", annotations_for(found.object, **set)}}};
-  auto changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name), *query, patch,
-                              "application/json-patch+json");
-  if (!changed) return fail("failed restoring revision " + std::to_string(args.number("to-revision").value_or(0)) + ": " + changed.error().message);
+  Value patch =
+      Array{Object{{"op", "replace"}, {"path", "/spec/template"}, {"value", std::move(pod_template)}},
+            Object{{"op", "replace"},
+                   {"path", "/metadata/annotations"},
+                   {"value", annotations_for(found.object, **set)}}};
+  auto changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name),
+                              *query, patch, "application/json-patch+json");
+  if (!changed)
+    return fail("failed restoring revision " + std::to_string(args.number("to-revision").value_or(0)) + ": " +
+                changed.error().message);
   fmt::print("{} rolled back{}\n", name, dry_run_suffix(*dry_run));
   return 0;
 }

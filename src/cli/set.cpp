@@ -15,7 +15,9 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+int fail(std::string message) {
+  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
+}
 
 struct Words {
   std::vector<std::string> resources;
@@ -26,15 +28,18 @@ base::Result<Words> sort_words(std::span<const std::string> operands) {
   Words words;
   for (auto& word : operands) {
     size_t equals = word.find('=');
-    if (equals != std::string::npos && equals > 0) words.images.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    if (equals != std::string::npos && equals > 0)
+      words.images.emplace_back(word.substr(0, equals), word.substr(equals + 1));
     else if (!words.images.empty())
       return usage("all resources must be specified before image changes: " + word);
-    else words.resources.push_back(word);
+    else
+      words.resources.push_back(word);
   }
   return words;
 }
 
-// Where a kind keeps its pod: "" for pods, "template" for most, the longer way for cron jobs. Null: it has none.
+// Where a kind keeps its pod: "" for pods, "template" for most, the longer way for cron jobs. Null: it has
+// none.
 Value* pod_spec_of(Value& object) {
   auto kind = api::kind_of(object);
   auto& spec = object.object()["spec"];
@@ -65,8 +70,8 @@ int set_image(Session& session, const Args& args, const Found& found, const Word
   Value fresh = found.object;
   Value* pod_spec = pod_spec_of(fresh);
   if (!pod_spec) {
-    return fail(fmt::format("{}/{} the object is not a pod or does not have a pod template: *{}.{}", resource.plural,
-                            found.target.name, resource.version, resource.kind));
+    return fail(fmt::format("{}/{} the object is not a pod or does not have a pod template: *{}.{}",
+                            resource.plural, found.target.name, resource.version, resource.kind));
   }
   if (auto put = put_images(*pod_spec, words); !put) return print_error(put.error());
   if (fresh == found.object) return 0;
@@ -77,9 +82,10 @@ int set_image(Session& session, const Args& args, const Found& found, const Word
     // Lists are replaced as a whole here; the version says whether somebody else was there meanwhile.
     Value patch = api::make_merge_patch(found.object, fresh);
     patch.make({"metadata", "resourceVersion"}) = api::resource_version_of(found.object);
-    auto changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name), *query, patch,
-                                "application/merge-patch+json");
-    if (!changed) return fail(fmt::format("failed to patch image update to pod template: {}", changed.error().message));
+    auto changed = session.call("PATCH", Session::path_of(resource, found.namespace_, found.target.name),
+                                *query, patch, "application/merge-patch+json");
+    if (!changed)
+      return fail(fmt::format("failed to patch image update to pod template: {}", changed.error().message));
     fresh = std::move(*changed);
   }
   return print_result(session, args, resource, fresh, "image updated", *dry_run);
@@ -88,11 +94,13 @@ int set_image(Session& session, const Args& args, const Found& found, const Word
 int run_set(Context& context) {
   const Args& args = context.args;
   if (args.operands.empty()) {
-    fmt::print("Configure application resources.\n\nUsage:\n  kubectl set image (TYPE NAME | TYPE/NAME | -f FILE) "
-               "CONTAINER=IMAGE ...\n");
+    fmt::print(
+        "Configure application resources.\n\nUsage:\n  kubectl set image (TYPE NAME | TYPE/NAME | -f FILE) "
+        "CONTAINER=IMAGE ...\n");
     return 0;
   }
-  if (args.operands[0] != "image") return usage_error("set", fmt::format("unknown command \"{}\"", args.operands[0]));
+  if (args.operands[0] != "image")
+    return usage_error("set", fmt::format("unknown command \"{}\"", args.operands[0]));
   auto words = sort_words(std::span<const std::string>(args.operands).subspan(1));
   if (!words) return print_error(words.error());
   if (words->resources.empty() && !args.given("filename"))

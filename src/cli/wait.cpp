@@ -18,7 +18,9 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) { return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr}); }
+int fail(std::string message) {
+  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
+}
 
 struct Goal {
   enum class Kind { created, deleted, condition, path } kind = Kind::condition;
@@ -28,7 +30,8 @@ struct Goal {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -43,8 +46,11 @@ base::Result<Goal> parse_path(const std::string& text, const std::string& whole)
     goal.value = text.substr(equals + 1);
     if (goal.value.empty()) return usage("jsonpath wait value cannot be empty");
   }
-  if (goal.name.empty()) return usage(fmt::format("jsonpath wait format must be --for=jsonpath='{{.status.readyReplicas}}'=3 or "
-                                                  "--for=jsonpath='{{.status.readyReplicas}}', not {}", whole));
+  if (goal.name.empty())
+    return usage(
+        fmt::format("jsonpath wait format must be --for=jsonpath='{{.status.readyReplicas}}'=3 or "
+                    "--for=jsonpath='{{.status.readyReplicas}}', not {}",
+                    whole));
   auto strip = [](std::string& piece) {
     if (piece.size() >= 2 && (piece.front() == '\'' || piece.front() == '"') && piece.back() == piece.front())
       piece = piece.substr(1, piece.size() - 2);
@@ -75,7 +81,8 @@ bool has_condition(const Goal& goal, const Value& object) {
   for (auto& condition : object.at({"status", "conditions"}).as_array()) {
     if (lower(condition["type"].as_string()) != lower(goal.name)) continue;
     // A condition of an older spec says nothing about this one.
-    auto observed = condition["observedGeneration"].int_or(object.at({"status", "observedGeneration"}).int_or(-1));
+    auto observed =
+        condition["observedGeneration"].int_or(object.at({"status", "observedGeneration"}).int_or(-1));
     if (observed >= 0 && observed < api::generation_of(object)) return false;
     return lower(condition["status"].as_string()) == lower(goal.value);
   }
@@ -96,22 +103,26 @@ base::Result<bool> is_there(const Goal& goal, const Value* object, const std::st
   return base::jsonpath_text(values->front()) == goal.value;
 }
 
-int wait_for(Session& session, const Args& args, const Found& found, const Goal& goal, const Deadline& deadline) {
+int wait_for(Session& session, const Args& args, const Found& found, const Goal& goal,
+             const Deadline& deadline) {
   const auto& resource = found.target.resource;
   const std::string uid(api::uid_of(found.object));
   Value last = found.object;
-  auto done = follow_object(session, resource, found.namespace_, found.target.name, deadline,
-                            [&](const Value* object) -> base::Result<bool> {
-                              if (object) last = *object;
-                              if (!object && goal.kind != Goal::Kind::deleted && goal.kind != Goal::Kind::created &&
-                                  !last.is_null())
-                                return base::fail(base::Reason::not_found,
-                                                  fmt::format("{} \"{}\" not found", resource.qualified_plural(), found.target.name));
-                              return is_there(goal, object, uid);
-                            });
+  auto done = follow_object(
+      session, resource, found.namespace_, found.target.name, deadline,
+      [&](const Value* object) -> base::Result<bool> {
+        if (object) last = *object;
+        if (!object && goal.kind != Goal::Kind::deleted && goal.kind != Goal::Kind::created &&
+            !last.is_null())
+          return base::fail(
+              base::Reason::not_found,
+              fmt::format("{} \"{}\" not found", resource.qualified_plural(), found.target.name));
+        return is_there(goal, object, uid);
+      });
   if (!done) return print_error(done.error());
   if (!*done)
-    return fail(fmt::format("timed out waiting for the condition on {}/{}", resource.plural, found.target.name));
+    return fail(
+        fmt::format("timed out waiting for the condition on {}/{}", resource.plural, found.target.name));
   int code = print_result(session, args, resource, last, "condition met", DryRun::none);
   std::fflush(stdout);
   return code;
@@ -121,7 +132,8 @@ int wait_for(Session& session, const Args& args, const Found& found, const Goal&
 base::Result<FoundObjects> find_for(Session& session, const Args& args, const Goal& goal) {
   TRY(auto found, find_objects(session, args, args.operands, args.on("all")));
   if (goal.kind == Goal::Kind::created || goal.kind == Goal::Kind::deleted) {
-    std::erase_if(found.errors, [](const base::Error& error) { return error.reason == base::Reason::not_found; });
+    std::erase_if(found.errors,
+                  [](const base::Error& error) { return error.reason == base::Reason::not_found; });
   }
   return found;
 }
@@ -133,7 +145,9 @@ int run_wait(Context& context) {
   auto session = context.session();
   if (!session) return print_error(session.error());
   auto limit = base::parse_duration(args.get("timeout"));
-  if (!limit) return fail(fmt::format("invalid argument {} for \"--timeout\" flag: time: invalid duration", base::quote(args.get("timeout"))));
+  if (!limit)
+    return fail(fmt::format("invalid argument {} for \"--timeout\" flag: time: invalid duration",
+                            base::quote(args.get("timeout"))));
   // Zero: one look. Less: a week.
   auto time = limit->count() < 0 ? std::chrono::nanoseconds(std::chrono::hours(168)) : *limit;
   Deadline deadline = std::chrono::steady_clock::now() + time;
@@ -162,8 +176,10 @@ Command wait_command() {
   using Type = Flag::Type;
   return {.name = "wait",
           .aliases = {},
-          .usage = "wait (TYPE NAME | TYPE/NAME | TYPE -l LABEL | -f FILE) --for=(create|delete|condition=NAME[=VALUE]|"
-                   "jsonpath=PATH[=VALUE])",
+          .usage =
+              "wait (TYPE NAME | TYPE/NAME | TYPE -l LABEL | -f FILE) "
+              "--for=(create|delete|condition=NAME[=VALUE]|"
+              "jsonpath=PATH[=VALUE])",
           .summary = "Wait until objects are as they should be",
           .flags = {{"for", Type::string, "create, delete, condition=NAME[=VALUE], jsonpath=PATH[=VALUE]"},
                     {"timeout", Type::string, "How long at most; 0: look once; negative: a week", 0, "30s"},

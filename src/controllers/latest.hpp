@@ -1,5 +1,5 @@
-// Objects as they are after our own writes, until the informer has caught up: who decides from an older picture asks
-// twice for the same thing, or meets a conflict. Any thread.
+// Objects as they are after our own writes, until the informer has caught up: who decides from an older
+// picture asks twice for the same thing, or meets a conflict. Any thread.
 //
 // Resource versions of one collection grow as numbers (KEP-5504).
 #pragma once
@@ -58,7 +58,9 @@ class Latest {
  private:
   static bool is_newer(const T& a, const T& b) {
     if (a.metadata.uid != b.metadata.uid) return false;
-    auto version = [](const T& object) { return base::parse_int(object.metadata.resource_version).value_or(0); };
+    auto version = [](const T& object) {
+      return base::parse_int(object.metadata.resource_version).value_or(0);
+    };
     return version(a) > version(b);
   }
   base::Guarded<std::map<std::string, Ptr>> own_;

@@ -54,7 +54,8 @@ TEST(Latest, ANamespaceIsLaidOverAsAWhole) {
   auto elsewhere = service_at("d", 7);
   elsewhere.metadata.namespace_ = "other";
   latest.wrote(elsewhere);
-  auto all = latest.over_all("default", {share_service(service_at("a", 1)), share_service(service_at("b", 4))});
+  auto all =
+      latest.over_all("default", {share_service(service_at("a", 1)), share_service(service_at("b", 4))});
   ASSERT_EQ(all.size(), 3u);
   EXPECT_EQ(version_of(all[0]), "1");
   EXPECT_EQ(version_of(all[1]), "5");

@@ -11,8 +11,8 @@ namespace controllers {
 
 class Selector {
  public:
-  // A selector without any requirement matches nothing here: what it would say ("everything") is never meant by those
-  // who own what they select.
+  // A selector without any requirement matches nothing here: what it would say ("everything") is never meant
+  // by those who own what they select.
   explicit Selector(const api::LabelSelector& selector);
   bool matches(const Labels& labels) const;
 

@@ -1,5 +1,5 @@
-// The two programs that run in pods of rolling_update: a server that exits at once on SIGTERM, and a client that counts
-// what goes wrong. Static, for an image with nothing else in it.
+// The two programs that run in pods of rolling_update: a server that exits at once on SIGTERM, and a client
+// that counts what goes wrong. Static, for an image with nothing else in it.
 //   rolling_pod serve PORT
 //   rolling_pod load HOST PORT NEW_PER_SECOND KEEPALIVE_CONNECTIONS      one line of counters each 200 ms
 #include <arpa/inet.h>
@@ -27,7 +27,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// ---- the server ----------------------------------------------------------------------------------------------
+// ---- the server
+// ----------------------------------------------------------------------------------------------
 
 void answer(int fd, const std::string& body) {
   std::string head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -56,7 +57,8 @@ int serve(int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
-  if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 1024) != 0) {
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener, 1024) != 0) {
     std::perror("listen");
     return 1;
   }
@@ -71,7 +73,8 @@ int serve(int port) {
   }
 }
 
-// ---- the client ----------------------------------------------------------------------------------------------
+// ---- the client
+// ----------------------------------------------------------------------------------------------
 
 enum Fault { kNone, kRefused, kReset, kTimeout, kShort, kOther, kFaults };
 constexpr const char* kFaultNames[] = {"ok", "refused", "reset", "timeout", "short", "other"};
@@ -79,8 +82,9 @@ constexpr const char* kFaultNames[] = {"ok", "refused", "reset", "timeout", "sho
 struct Counters {
   std::array<std::atomic<long>, kFaults> fresh{};  // one connection, one request
   std::array<std::atomic<long>, kFaults> kept{};   // requests on connections that are kept
-  std::atomic<long> reopened{0};   // a kept connection was found closed before anything was asked on it
-  std::atomic<long> repeated{0};   // it ended under a request, before a byte of the answer: asked again on a fresh one
+  std::atomic<long> reopened{0};  // a kept connection was found closed before anything was asked on it
+  std::atomic<long> repeated{
+      0};  // it ended under a request, before a byte of the answer: asked again on a fresh one
   std::atomic<long> slowest_us{0};
 };
 
@@ -102,7 +106,8 @@ int open_connection(const Target& target, Fault& fault) {
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&target.address), sizeof target.address) == 0) return fd;
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&target.address), sizeof target.address) == 0)
+    return fd;
   fault = fault_of(errno);
   ::close(fd);
   return -1;
@@ -110,7 +115,8 @@ int open_connection(const Target& target, Fault& fault) {
 
 // One request on a connection. `bytes`: of the answer, so far.
 Fault ask(int fd, bool last, size_t& bytes) {
-  std::string request = std::string("GET / HTTP/1.1\r\nHost: x\r\n") + (last ? "Connection: close\r\n" : "") + "\r\n";
+  std::string request =
+      std::string("GET / HTTP/1.1\r\nHost: x\r\n") + (last ? "Connection: close\r\n" : "") + "\r\n";
   bytes = 0;
   if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) return fault_of(errno);
   std::string got;
@@ -140,7 +146,8 @@ void open_forever(const Target& target, Counters& counters, microseconds every, 
   auto due = Clock::now() + first;
   while (true) {
     std::this_thread::sleep_until(due);
-    due = std::max(due + every, Clock::now() - std::chrono::seconds(1));  // after a stall: catch up, but not for ever
+    due = std::max(due + every,
+                   Clock::now() - std::chrono::seconds(1));  // after a stall: catch up, but not for ever
     auto start = Clock::now();
     Fault fault = kNone;
     int fd = open_connection(target, fault);
@@ -160,8 +167,8 @@ bool is_closed(int fd) {
   return n == 0 || (n < 0 && errno != EAGAIN);
 }
 
-// As HTTP clients with pooled connections do: a connection found closed is replaced, and a GET that got no byte on a
-// connection that was used before is asked once more on a fresh one.
+// As HTTP clients with pooled connections do: a connection found closed is replaced, and a GET that got no
+// byte on a connection that was used before is asked once more on a fresh one.
 void ask_forever(const Target& target, Counters& counters) {
   int fd = -1;
   bool used = false;
@@ -204,7 +211,8 @@ int load(const char* host, int port, int rate, int kept) {
   constexpr int kOpeners = 25;
   if (rate > 0) {
     microseconds every(1'000'000L * kOpeners / rate);
-    for (int i = 0; i < kOpeners; ++i) std::thread(open_forever, target, std::ref(counters), every, every * i / kOpeners).detach();
+    for (int i = 0; i < kOpeners; ++i)
+      std::thread(open_forever, target, std::ref(counters), every, every * i / kOpeners).detach();
   }
   for (int i = 0; i < kept; ++i) std::thread(ask_forever, target, std::ref(counters)).detach();
   ::signal(SIGTERM, [](int) { ::_exit(0); });
@@ -212,10 +220,13 @@ int load(const char* host, int port, int rate, int kept) {
     std::this_thread::sleep_for(milliseconds(200));
     std::string line = "{";
     for (int i = 0; i < kFaults; ++i) {
-      line += "\"fresh_" + std::string(kFaultNames[i]) + "\":" + std::to_string(counters.fresh[static_cast<size_t>(i)]) + ",";
-      line += "\"kept_" + std::string(kFaultNames[i]) + "\":" + std::to_string(counters.kept[static_cast<size_t>(i)]) + ",";
+      line += "\"fresh_" + std::string(kFaultNames[i]) +
+              "\":" + std::to_string(counters.fresh[static_cast<size_t>(i)]) + ",";
+      line += "\"kept_" + std::string(kFaultNames[i]) +
+              "\":" + std::to_string(counters.kept[static_cast<size_t>(i)]) + ",";
     }
-    line += "\"reopened\":" + std::to_string(counters.reopened) + ",\"repeated\":" + std::to_string(counters.repeated) +
+    line += "\"reopened\":" + std::to_string(counters.reopened) +
+            ",\"repeated\":" + std::to_string(counters.repeated) +
             ",\"slowest_ms\":" + std::to_string(counters.slowest_us.exchange(0) / 1000) + "}";
     std::puts(line.c_str());
     std::fflush(stdout);
@@ -228,6 +239,8 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "serve") == 0) return serve(std::atoi(argv[2]));
   if (argc == 6 && std::strcmp(argv[1], "load") == 0)
     return load(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]));
-  std::fputs("usage: rolling_pod serve PORT | rolling_pod load HOST PORT NEW_PER_SECOND KEEPALIVE_CONNECTIONS\n", stderr);
+  std::fputs(
+      "usage: rolling_pod serve PORT | rolling_pod load HOST PORT NEW_PER_SECOND KEEPALIVE_CONNECTIONS\n",
+      stderr);
   return 2;
 }

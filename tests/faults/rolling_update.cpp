@@ -1,7 +1,8 @@
-// Load through rolling updates: a client pod opens new connections and keeps others open to a Service's cluster IP while
-// the Deployment behind it is rolled again and again. Its servers exit at once on SIGTERM and have no preStop. Any refused,
-// reset, late or cut-off request is a failure; what a keep-alive client must do by itself (open a connection anew that it
-// finds closed, repeat a GET that got no byte on a connection used before) is counted apart.
+// Load through rolling updates: a client pod opens new connections and keeps others open to a Service's
+// cluster IP while the Deployment behind it is rolled again and again. Its servers exit at once on SIGTERM
+// and have no preStop. Any refused, reset, late or cut-off request is a failure; what a keep-alive client
+// must do by itself (open a connection anew that it finds closed, repeat a GET that got no byte on a
+// connection used before) is counted apart.
 //   rolling_update SAMPAN IMAGE ROUNDS [NEW_PER_SECOND] [KEEPALIVE_CONNECTIONS] [FLAGS OF up]
 #include <fmt/format.h>
 
@@ -39,13 +40,14 @@ Value server_container() {
 }
 
 Value deployment() {
-  return Object{{"apiVersion", "apps/v1"},
-                {"kind", "Deployment"},
-                {"metadata", Object{{"name", "web"}}},
-                {"spec", Object{{"replicas", kReplicas},
-                                {"selector", Object{{"matchLabels", Object{{"app", "web"}}}}},
-                                {"template", Object{{"metadata", Object{{"labels", Object{{"app", "web"}}}}},
-                                                    {"spec", Object{{"containers", Array{server_container()}}}}}}}}};
+  return Object{
+      {"apiVersion", "apps/v1"},
+      {"kind", "Deployment"},
+      {"metadata", Object{{"name", "web"}}},
+      {"spec", Object{{"replicas", kReplicas},
+                      {"selector", Object{{"matchLabels", Object{{"app", "web"}}}}},
+                      {"template", Object{{"metadata", Object{{"labels", Object{{"app", "web"}}}}},
+                                          {"spec", Object{{"containers", Array{server_container()}}}}}}}}};
 }
 
 Value service() {
@@ -57,12 +59,13 @@ Value service() {
 }
 
 Value load_pod(const std::string& address, int rate, int kept) {
-  return Object{{"apiVersion", "v1"},
-                {"kind", "Pod"},
-                {"metadata", Object{{"name", "load"}}},
-                {"spec", Object{{"restartPolicy", "Never"},
-                                {"containers", Array{container("load", {"load", address, "80", std::to_string(rate),
-                                                                        std::to_string(kept)})}}}}};
+  return Object{
+      {"apiVersion", "v1"},
+      {"kind", "Pod"},
+      {"metadata", Object{{"name", "load"}}},
+      {"spec", Object{{"restartPolicy", "Never"},
+                      {"containers", Array{container("load", {"load", address, "80", std::to_string(rate),
+                                                              std::to_string(kept)})}}}}};
 }
 
 bool wait_for(std::chrono::seconds limit, auto&& is_done) {
@@ -121,7 +124,8 @@ base::Result<void> roll(client::Client& api, int round) {
     size.make({"spec", "replicas"}) = replicas;
     TRY(auto scaled, api.patch(kDeployments, "web", client::PatchType::merge, size));
     if (!wait_for(std::chrono::seconds(60), [&] { return is_rolled_out(api, replicas); }))
-      return base::fail(base::Reason::timeout, fmt::format("round {}: scaling to {} does not end", round, replicas));
+      return base::fail(base::Reason::timeout,
+                        fmt::format("round {}: scaling to {} does not end", round, replicas));
   }
   return {};
 }
@@ -131,9 +135,12 @@ base::Result<void> set_up(const faults::ClusterProcess& cluster, client::Client&
   TRY(auto made, api.create(kServices, service()));
   if (!wait_for(std::chrono::seconds(60), [&] { return is_rolled_out(api, kReplicas); }))
     return base::fail(base::Reason::timeout, "the first rollout does not end");
-  std::this_thread::sleep_for(milliseconds(500));  // the Service's endpoints: before the load, nobody promises anything
-  TRY(auto pod, api.create(kPods, load_pod(std::string(made.at({"spec", "clusterIP"}).as_string()), rate, kept)));
-  if (!wait_for(std::chrono::seconds(30), [&] { return is_running(api, "load") && counters(cluster).has_value(); }))
+  std::this_thread::sleep_for(
+      milliseconds(500));  // the Service's endpoints: before the load, nobody promises anything
+  TRY(auto pod,
+      api.create(kPods, load_pod(std::string(made.at({"spec", "clusterIP"}).as_string()), rate, kept)));
+  if (!wait_for(std::chrono::seconds(30),
+                [&] { return is_running(api, "load") && counters(cluster).has_value(); }))
     return base::fail(base::Reason::timeout, "the client does not start");
   return {};
 }
@@ -142,7 +149,9 @@ base::Result<void> set_up(const faults::ClusterProcess& cluster, client::Client&
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    fmt::print(stderr, "usage: rolling_update SAMPAN IMAGE ROUNDS [NEW_PER_SECOND] [KEEPALIVE_CONNECTIONS] [FLAGS OF up]\n");
+    fmt::print(
+        stderr,
+        "usage: rolling_update SAMPAN IMAGE ROUNDS [NEW_PER_SECOND] [KEEPALIVE_CONNECTIONS] [FLAGS OF up]\n");
     return 2;
   }
   const int rounds = std::atoi(argv[3]);
@@ -174,11 +183,11 @@ int main(int argc, char** argv) {
   for (const char* which : {"fresh", "kept"}) {
     auto of = [&](const char* kind) { return (*line)[fmt::format("{}_{}", which, kind)].int_or(0); };
     fmt::print("{}: {} answered, {} refused, {} reset, {} timed out, {} cut off, {} other\n",
-               which == std::string("fresh") ? "new connections" : "keep-alive requests", of("ok"), of("refused"),
-               of("reset"), of("timeout"), of("short"), of("other"));
+               which == std::string("fresh") ? "new connections" : "keep-alive requests", of("ok"),
+               of("refused"), of("reset"), of("timeout"), of("short"), of("other"));
   }
-  fmt::print("keep-alive connections found closed: {}; requests repeated: {}\n", (*line)["reopened"].int_or(0),
-             (*line)["repeated"].int_or(0));
+  fmt::print("keep-alive connections found closed: {}; requests repeated: {}\n",
+             (*line)["reopened"].int_or(0), (*line)["repeated"].int_or(0));
   const long failures = failures_in(*line);
   fmt::print("{} rolling updates of {} pods in {:.1f} s: {}\n", done, kReplicas, seconds,
              failures == 0 ? "no failure" : fmt::format("{} FAILURES", failures));

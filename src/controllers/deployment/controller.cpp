@@ -26,8 +26,9 @@ class DeploymentLoop final : public Controller {
       : client_(client),
         clock_(clock),
         recorder_(client, clock, "deployment-controller"),
-        worker_("deployment", clock, [this] { deployments_.wait_synced(), sets_.wait_synced(); },
-                [this](const std::string& key) { return reconcile(key); }),
+        worker_(
+            "deployment", clock, [this] { deployments_.wait_synced(), sets_.wait_synced(); },
+            [this](const std::string& key) { return reconcile(key); }),
         deployments_(client),
         sets_(client) {
     deployments_.on_change([this](const std::string& key, const DeploymentPtr&, const DeploymentPtr& after) {
@@ -131,7 +132,8 @@ class DeploymentLoop final : public Controller {
     return resize(pass, {{pass.sets.current, wanted}});
   }
 
-  // ---- which sets are ours -------------------------------------------------------------------------------------
+  // ---- which sets are ours
+  // -------------------------------------------------------------------------------------
 
   base::Result<std::vector<SetPtr>> claim_sets(const api::Deployment& deployment) {
     const std::string& space = deployment.metadata.namespace_;
@@ -167,8 +169,8 @@ class DeploymentLoop final : public Controller {
     base::Value patch;
     patch.make({"metadata", "uid"}) = set.metadata.uid;
     patch.make({"metadata", "ownerReferences"}) = base::Array{std::move(reference)};
-    auto result = client_.patch(client::resource_of<api::ReplicaSet>(set.metadata.namespace_), set.metadata.name,
-                                client::PatchType::strategic, patch);
+    auto result = client_.patch(client::resource_of<api::ReplicaSet>(set.metadata.namespace_),
+                                set.metadata.name, client::PatchType::strategic, patch);
     if (!result) {
       auto reason = result.error().reason;
       if (reason == base::Reason::not_found || reason == base::Reason::invalid) return SetPtr();
@@ -178,14 +180,16 @@ class DeploymentLoop final : public Controller {
     return own_sets_.wrote(std::move(patched));
   }
 
-  // ---- what is done to them ------------------------------------------------------------------------------------
+  // ---- what is done to them
+  // ------------------------------------------------------------------------------------
 
   static void put(Sets& sets, SetPtr set) {
     if (sets.current && sets.current->metadata.uid == set->metadata.uid) {
       sets.current = std::move(set);
       return;
     }
-    auto it = std::ranges::find(sets.old, set->metadata.uid, [](const SetPtr& one) { return one->metadata.uid; });
+    auto it =
+        std::ranges::find(sets.old, set->metadata.uid, [](const SetPtr& one) { return one->metadata.uid; });
     if (it != sets.old.end()) *it = std::move(set);
   }
 
@@ -204,7 +208,8 @@ class DeploymentLoop final : public Controller {
     deployment.metadata.annotations[kRevision] = std::to_string(revision_of(*pass.sets.current));
     if (has_deadline(deployment) && !condition_of(deployment.status, "Progressing")) {
       set_condition(deployment.status, "Progressing", "True", "FoundNewReplicaSet",
-                    fmt::format("Found new replica set \"{}\"", pass.sets.current->metadata.name), clock_.now());
+                    fmt::format("Found new replica set \"{}\"", pass.sets.current->metadata.name),
+                    clock_.now());
     }
     return {};
   }
@@ -245,9 +250,11 @@ class DeploymentLoop final : public Controller {
 
   base::Result<void> creation_failed(Pass& pass, const api::ReplicaSet& wanted, base::Error error) {
     if (is_namespace_going(error)) return {};
-    std::string message = fmt::format("Failed to create new replica set \"{}\": {}", wanted.metadata.name, error.message);
+    std::string message =
+        fmt::format("Failed to create new replica set \"{}\": {}", wanted.metadata.name, error.message);
     if (has_deadline(pass.deployment)) {
-      set_condition(pass.deployment.status, "Progressing", "False", "ReplicaSetCreateError", message, clock_.now());
+      set_condition(pass.deployment.status, "Progressing", "False", "ReplicaSetCreateError", message,
+                    clock_.now());
     }
     recorder_.warning(client::ref_of(pass.deployment), "ReplicaSetCreateError", std::move(message));
     return std::unexpected(std::move(error));
@@ -264,8 +271,8 @@ class DeploymentLoop final : public Controller {
       CHECK_OK(update_set(pass, next));
       if (before == replicas) continue;
       recorder_.normal(client::ref_of(deployment), "ScalingReplicaSet",
-                       fmt::format("Scaled {} replica set {} from {} to {}", before < replicas ? "up" : "down",
-                                   set->metadata.name, before, replicas));
+                       fmt::format("Scaled {} replica set {} from {} to {}",
+                                   before < replicas ? "up" : "down", set->metadata.name, before, replicas));
     }
     return {};
   }

@@ -61,7 +61,9 @@ inline api::ReplicaSet make_replica_set(const SetShape& shape) {
   return set;
 }
 
-inline SetPtr share_set(api::ReplicaSet set) { return std::make_shared<const api::ReplicaSet>(std::move(set)); }
+inline SetPtr share_set(api::ReplicaSet set) {
+  return std::make_shared<const api::ReplicaSet>(std::move(set));
+}
 inline SetPtr set_of(const SetShape& shape) { return share_set(make_replica_set(shape)); }
 
 }  // namespace controllers

@@ -62,10 +62,13 @@ std::vector<Resize> plan_proportions(const api::Deployment& deployment, std::vec
   for (const auto& set : sets) total += size_of(*set);
   const int64_t allowed = wanted_replicas(deployment) > 0 ? most_replicas(deployment) : 0;
   const int64_t to_add = allowed - total;
-  // The largest first, for it takes what rounding leaves; among equals the newest grows and the oldest shrinks.
+  // The largest first, for it takes what rounding leaves; among equals the newest grows and the oldest
+  // shrinks.
   std::ranges::sort(sets, [to_add](const SetPtr& a, const SetPtr& b) {
     if (size_of(*a) != size_of(*b)) return size_of(*a) > size_of(*b);
-    auto age = [](const SetPtr& set) { return std::tie(set->metadata.creation_timestamp, set->metadata.name); };
+    auto age = [](const SetPtr& set) {
+      return std::tie(set->metadata.creation_timestamp, set->metadata.name);
+    };
     return to_add > 0 ? age(a) > age(b) : age(a) < age(b);
   });
   std::vector<Resize> out;
@@ -78,13 +81,15 @@ std::vector<Resize> plan_proportions(const api::Deployment& deployment, std::vec
     out.push_back({set, size_of(*set) + share});
     added += share;
   }
-  if (to_add != 0 && !out.empty()) out.front().replicas = std::max<int64_t>(0, out.front().replicas + to_add - added);
+  if (to_add != 0 && !out.empty())
+    out.front().replicas = std::max<int64_t>(0, out.front().replicas + to_add - added);
   return out;
 }
 
-// Old sets, emptied by at most `room` pods: first those that do not serve anyway, then as many as availability allows.
-void plan_shrink_old(const api::Deployment& deployment, const std::vector<SetPtr>& old, int64_t room, int64_t available,
-                     std::vector<Resize>& out) {
+// Old sets, emptied by at most `room` pods: first those that do not serve anyway, then as many as
+// availability allows.
+void plan_shrink_old(const api::Deployment& deployment, const std::vector<SetPtr>& old, int64_t room,
+                     int64_t available, std::vector<Resize>& out) {
   std::map<const api::ReplicaSet*, int64_t> sizes;
   int64_t cleaned = 0;
   for (const auto& set : old) {

@@ -1,7 +1,8 @@
-// How large each ReplicaSet of a Deployment should be now: the steps of a rolling update, of a recreation, and of a
-// change of the number of replicas. Pure functions; any thread.
+// How large each ReplicaSet of a Deployment should be now: the steps of a rolling update, of a recreation,
+// and of a change of the number of replicas. Pure functions; any thread.
 //
-// Source: upstream's rolling.go, recreate.go, sync.go (scale) and deployment_util.go (fenceposts, proportions).
+// Source: upstream's rolling.go, recreate.go, sync.go (scale) and deployment_util.go (fenceposts,
+// proportions).
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ bool is_recreate(const api::Deployment& deployment);
 
 struct Resize {
   SetPtr set;
-  int64_t replicas = 0;  // may be what it is: then only the annotations that say how many are wanted are behind
+  int64_t replicas =
+      0;  // may be what it is: then only the annotations that say how many are wanted are behind
 };
 
 // With how many replicas the current set begins, or goes on, in a rolling update.

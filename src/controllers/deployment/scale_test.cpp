@@ -19,7 +19,8 @@ using testing::IsEmpty;
 std::string text_of(const std::vector<Resize>& sizes) {
   std::string out;
   for (const auto& [set, replicas] : sizes) {
-    out += (out.empty() ? "" : " ") + set->spec.template_.spec.containers[0].image + "=" + std::to_string(replicas);
+    out += (out.empty() ? "" : " ") + set->spec.template_.spec.containers[0].image + "=" +
+           std::to_string(replicas);
   }
   return out;
 }
@@ -106,25 +107,32 @@ TEST(Recreate, WaitsForThePodsOfTheOldSets) {
 
 TEST(Scaling, IsSeenByTheAnnotation) {
   auto deployment = make_deployment(5, "v2");
-  EXPECT_TRUE(is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 3, .desired = 3})})));
-  EXPECT_FALSE(is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 3, .desired = 5})})));
-  EXPECT_FALSE(is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 0, .desired = 3})})));
+  EXPECT_TRUE(
+      is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 3, .desired = 3})})));
+  EXPECT_FALSE(
+      is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 3, .desired = 5})})));
+  EXPECT_FALSE(
+      is_scaling(deployment, sort_sets(deployment, {set_of({.image = "v2", .size = 0, .desired = 3})})));
 }
 
 TEST(PlanShare, OneSetGetsAll) {
   auto deployment = make_deployment(5, "v2");
-  auto plan = [&](const std::vector<SetPtr>& sets) { return text_of(plan_share(deployment, sort_sets(deployment, sets))); };
+  auto plan = [&](const std::vector<SetPtr>& sets) {
+    return text_of(plan_share(deployment, sort_sets(deployment, sets)));
+  };
   EXPECT_EQ(plan({set_of({.image = "v1", .size = 3}), set_of({.image = "v2", .created = 1})}), "v1=5");
   EXPECT_EQ(plan({set_of({.image = "v1"}), set_of({.image = "v2", .created = 1})}), "v2=5");
   EXPECT_EQ(plan({set_of({.image = "v0"}), set_of({.image = "v1", .created = 1})}), "v1=5") << "the newest";
-  EXPECT_EQ(plan({set_of({.image = "v2", .size = 5, .desired = 4, .most = 5})}), "v2=5") << "the annotation is behind";
+  EXPECT_EQ(plan({set_of({.image = "v2", .size = 5, .desired = 4, .most = 5})}), "v2=5")
+      << "the annotation is behind";
   EXPECT_THAT(plan({set_of({.image = "v2", .size = 5, .desired = 5, .most = 7})}), IsEmpty());
 }
 
 TEST(PlanShare, ASaturatedSetNeedsNoOldOnes) {
   auto deployment = make_deployment(5, "v2");
-  Sets sets = sort_sets(deployment, {set_of({.image = "v1", .size = 2, .desired = 5, .most = 7}),
-                                     set_of({.image = "v2", .size = 5, .created = 1, .desired = 5, .most = 7})});
+  Sets sets =
+      sort_sets(deployment, {set_of({.image = "v1", .size = 2, .desired = 5, .most = 7}),
+                             set_of({.image = "v2", .size = 5, .created = 1, .desired = 5, .most = 7})});
   EXPECT_EQ(text_of(plan_share(deployment, sets)), "v1=0");
 }
 
@@ -132,8 +140,10 @@ TEST(PlanShare, InARolloutSetsGrowAndShrinkInProportion) {
   auto deployment = make_deployment(15, "v2");
   set_limits(deployment, 3, 2);
   auto sets_of = [&](int64_t old, int64_t now) {
-    return sort_sets(deployment, {set_of({.image = "v1", .size = old, .available = 0, .desired = 10, .most = 13}),
-                                  set_of({.image = "v2", .size = now, .available = 0, .created = 1, .desired = 10, .most = 13})});
+    return sort_sets(
+        deployment,
+        {set_of({.image = "v1", .size = old, .available = 0, .desired = 10, .most = 13}),
+         set_of({.image = "v2", .size = now, .available = 0, .created = 1, .desired = 10, .most = 13})});
   };
   // The example of the documentation: 8 and 5 of 10 (+3) become 11 and 7 of 15 (+3).
   EXPECT_EQ(text_of(plan_share(deployment, sets_of(8, 5))), "v1=11 v2=7");
@@ -143,7 +153,8 @@ TEST(PlanShare, InARolloutSetsGrowAndShrinkInProportion) {
   EXPECT_EQ(text_of(plan_share(deployment, sets_of(8, 5))), "v1=0 v2=0");
 }
 
-// ---- a cluster in miniature: sets whose pods come, become available, fail and go in any order ---------------------
+// ---- a cluster in miniature: sets whose pods come, become available, fail and go in any order
+// ---------------------
 
 class Cluster {
  public:
@@ -155,10 +166,14 @@ class Cluster {
   void run() {
     for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i) {
       int what = roll(12);
-      if (what == 0) change_image();
-      else if (what < 6) controller();
-      else if (what < 9) replica_sets();
-      else pods();
+      if (what == 0)
+        change_image();
+      else if (what < 6)
+        controller();
+      else if (what < 9)
+        replica_sets();
+      else
+        pods();
       check();
     }
     for (int i = 0; i < 400 && !finished(); ++i) controller(), replica_sets(), settle_pods(), check();
@@ -193,7 +208,8 @@ class Cluster {
       set.metadata.creation_timestamp = base::format_time(at_second(++clock_));
       sets.current = share_set(sets_[set.metadata.name] = set);
     }
-    for (const auto& [set, replicas] : plan_rolling(deployment_, sets)) sets_[set->metadata.name].spec.replicas = replicas;
+    for (const auto& [set, replicas] : plan_rolling(deployment_, sets))
+      sets_[set->metadata.name].spec.replicas = replicas;
   }
   // The ReplicaSet controller at some of the sets: pods that wait go first.
   void replica_sets() {
@@ -237,7 +253,8 @@ class Cluster {
   }
   int64_t known() {
     int64_t sum = 0;
-    for (const auto& [name, set] : sets_) sum += std::min(set.status.available_replicas.value_or(0), *set.spec.replicas);
+    for (const auto& [name, set] : sets_)
+      sum += std::min(set.status.available_replicas.value_or(0), *set.spec.replicas);
     return sum;
   }
   void check() {
@@ -264,8 +281,8 @@ class Cluster {
                       std::to_string(limits_of(deployment_).surge) + ", unavailable " +
                       std::to_string(limits_of(deployment_).unavailable);
     for (const auto& [name, set] : sets_) {
-      out += "; " + set.spec.template_.spec.containers[0].image + " " + std::to_string(*set.spec.replicas) + ": " +
-             std::to_string(pods_[name].available) + "+" + std::to_string(pods_[name].waiting);
+      out += "; " + set.spec.template_.spec.containers[0].image + " " + std::to_string(*set.spec.replicas) +
+             ": " + std::to_string(pods_[name].available) + "+" + std::to_string(pods_[name].waiting);
     }
     return out;
   }

@@ -20,10 +20,16 @@ constexpr size_t kHistoryLength = 2000;
 
 // What belongs to the one object that carries it, and is not handed on.
 constexpr std::array<std::string_view, 6> kOwnAnnotations = {
-    "kubectl.kubernetes.io/last-applied-configuration", kRevision, kRevisionHistory, kDesiredReplicas, kMaxReplicas,
+    "kubectl.kubernetes.io/last-applied-configuration",
+    kRevision,
+    kRevisionHistory,
+    kDesiredReplicas,
+    kMaxReplicas,
     "deprecated.deployment.rollback.to"};
 
-bool is_handed_on(std::string_view annotation) { return std::ranges::find(kOwnAnnotations, annotation) == kOwnAnnotations.end(); }
+bool is_handed_on(std::string_view annotation) {
+  return std::ranges::find(kOwnAnnotations, annotation) == kOwnAnnotations.end();
+}
 
 bool hand_on_annotations(const Labels& from, Labels& to) {
   bool changed = false;
@@ -82,8 +88,10 @@ Sets sort_sets(const api::Deployment& deployment, std::vector<SetPtr> owned) {
   std::ranges::sort(owned, is_older);
   Sets sets;
   for (auto& set : owned) {
-    if (!sets.current && same_template(set->spec.template_, deployment.spec.template_)) sets.current = std::move(set);
-    else sets.old.push_back(std::move(set));
+    if (!sets.current && same_template(set->spec.template_, deployment.spec.template_))
+      sets.current = std::move(set);
+    else
+      sets.old.push_back(std::move(set));
   }
   return sets;
 }
@@ -97,8 +105,10 @@ SetClaim plan_set_claim(const api::Deployment& deployment, const std::vector<Set
     if (owner && owner->uid != deployment.metadata.uid) continue;
     const bool matches = selector.matches(set->metadata.labels);
     if (owner) {
-      if (matches) claim.owned.push_back(set);
-      else if (!going) claim.release.push_back(set);
+      if (matches)
+        claim.owned.push_back(set);
+      else if (!going)
+        claim.release.push_back(set);
     } else if (matches && !going && set->metadata.deletion_timestamp.empty()) {
       claim.adopt.push_back(set);
     }
@@ -132,7 +142,8 @@ int64_t next_revision(const Sets& sets) {
   return most + 1;
 }
 
-api::ReplicaSet make_set(const api::Deployment& deployment, int64_t revision, int64_t replicas, int64_t max_replicas) {
+api::ReplicaSet make_set(const api::Deployment& deployment, int64_t revision, int64_t replicas,
+                         int64_t max_replicas) {
   const std::string hash = template_hash(deployment.spec.template_, deployment.status.collision_count);
   api::ReplicaSet set;
   set.metadata.name = deployment.metadata.name + "-" + hash;
@@ -170,7 +181,8 @@ std::optional<api::ReplicaSet> plan_refresh(const api::Deployment& deployment, c
   if (revision_of(set) < revision) {
     auto known = annotations.find(kRevision);
     if (known != annotations.end()) {
-      annotations[kRevisionHistory] = with_revision(annotations[kRevisionHistory], std::string(known->second));
+      annotations[kRevisionHistory] =
+          with_revision(annotations[kRevisionHistory], std::string(known->second));
     }
     annotations[kRevision] = std::to_string(revision);
     changed = true;
@@ -192,7 +204,8 @@ std::vector<SetPtr> plan_cleanup(const api::Deployment& deployment, const Sets& 
   }
   auto surplus = static_cast<int64_t>(alive.size()) - *limit;
   if (surplus <= 0) return {};
-  std::ranges::sort(alive, {}, [](const SetPtr& set) { return std::pair(revision_of(*set), set->metadata.name); });
+  std::ranges::sort(alive, {},
+                    [](const SetPtr& set) { return std::pair(revision_of(*set), set->metadata.name); });
   alive.resize(static_cast<size_t>(surplus));
   std::erase_if(alive, [](const SetPtr& set) {
     return set->status.replicas != 0 || set->spec.replicas.value_or(1) != 0 ||

@@ -1,5 +1,5 @@
-// The ReplicaSets of a Deployment: which one is of today's template, how a new one looks, how revisions are counted and
-// which old ones are thrown away. Pure functions; any thread.
+// The ReplicaSets of a Deployment: which one is of today's template, how a new one looks, how revisions are
+// counted and which old ones are thrown away. Pure functions; any thread.
 //
 // Source: upstream's deployment controller (sync.go) and deployment_util.go.
 #pragma once
@@ -38,17 +38,19 @@ struct SetClaim {
 SetClaim plan_set_claim(const api::Deployment& deployment, const std::vector<SetPtr>& sets);
 
 bool same_template(const api::PodTemplateSpec& a, const api::PodTemplateSpec& b);
-// FNV-1a over the template and the number of collisions, written with the letters of generated names. The input is our
-// JSON and not upstream's dump of Go structs, so that the same template has another hash here than there; nothing
-// depends on the value.
+// FNV-1a over the template and the number of collisions, written with the letters of generated names. The
+// input is our JSON and not upstream's dump of Go structs, so that the same template has another hash here
+// than there; nothing depends on the value.
 std::string template_hash(const api::PodTemplateSpec& pod_template, std::optional<int64_t> collisions);
 
 int64_t revision_of(const api::ReplicaSet& set);  // 0 when it has none
 int64_t next_revision(const Sets& sets);
 
 // The set that today's template wants.
-api::ReplicaSet make_set(const api::Deployment& deployment, int64_t revision, int64_t replicas, int64_t max_replicas);
-// The current set with the Deployment's annotations, its revision and its minReadySeconds; nothing when it has them.
+api::ReplicaSet make_set(const api::Deployment& deployment, int64_t revision, int64_t replicas,
+                         int64_t max_replicas);
+// The current set with the Deployment's annotations, its revision and its minReadySeconds; nothing when it
+// has them.
 std::optional<api::ReplicaSet> plan_refresh(const api::Deployment& deployment, const Sets& sets);
 
 // Old sets beyond revisionHistoryLimit, without pods.

@@ -28,7 +28,8 @@ TEST(TemplateHash, HasTheFormOfUpstreams) {
 TEST(MakeSet, ComesFromTheDeployment) {
   auto deployment = make_deployment(3);
   deployment.spec.min_ready_seconds = 5;
-  deployment.metadata.annotations = {{"note", "n"}, {kRevision, "7"}, {"kubectl.kubernetes.io/last-applied-configuration", "{}"}};
+  deployment.metadata.annotations = {
+      {"note", "n"}, {kRevision, "7"}, {"kubectl.kubernetes.io/last-applied-configuration", "{}"}};
   api::ReplicaSet set = make_set(deployment, 2, 3, 4);
   std::string hash = template_hash(deployment.spec.template_, std::nullopt);
   EXPECT_EQ(set.metadata.name, "kubia-" + hash);
@@ -50,9 +51,11 @@ TEST(SortSets, TheCurrentOneHasTheTemplateWhateverItsHash) {
   strange.spec.template_.metadata.labels[kTemplateHashLabel] = "made-by-upstream";
   auto twin = make_replica_set({.image = "kubia:v2", .created = 9});
   twin.metadata.name = "twin";
-  Sets sets = sort_sets(make_deployment(1, "kubia:v2"), {share_set(twin), set_of({.created = 7}), share_set(strange)});
+  Sets sets = sort_sets(make_deployment(1, "kubia:v2"),
+                        {share_set(twin), set_of({.created = 7}), share_set(strange)});
   ASSERT_TRUE(sets.current);
-  EXPECT_EQ(sets.current->spec.template_.metadata.labels.at(kTemplateHashLabel), "made-by-upstream") << "the oldest";
+  EXPECT_EQ(sets.current->spec.template_.metadata.labels.at(kTemplateHashLabel), "made-by-upstream")
+      << "the oldest";
   ASSERT_EQ(sets.old.size(), 2u);
   EXPECT_EQ(sets.old[1]->metadata.name, "twin");
   EXPECT_FALSE(sort_sets(make_deployment(1, "kubia:v3"), {set_of({})}).current);
@@ -81,7 +84,8 @@ TEST(PlanSetClaim, TakesOrphansAndReleasesRelabelledOnes) {
 TEST(PlanRefresh, ARollbackMakesTheSetTheNewestAndKeepsItsHistory) {
   auto deployment = make_deployment(1, "kubia:v1");
   auto first = make_replica_set({.image = "kubia:v1", .revision = 1});
-  Sets sets = sort_sets(deployment, {share_set(first), set_of({.image = "kubia:v2", .revision = 9, .created = 1})});
+  Sets sets =
+      sort_sets(deployment, {share_set(first), set_of({.image = "kubia:v2", .revision = 9, .created = 1})});
   auto fresh = plan_refresh(deployment, sets);
   ASSERT_TRUE(fresh);
   EXPECT_EQ(fresh->metadata.annotations.at(kRevision), "10") << "revisions are numbers, not texts";
@@ -98,7 +102,8 @@ TEST(PlanRefresh, ALongHistoryLosesItsBeginning) {
   std::string history = "1";
   for (int i = 2; i < 600; ++i) history += "," + std::to_string(i);
   set.metadata.annotations[kRevisionHistory] = history;
-  Sets sets = sort_sets(deployment, {share_set(set), set_of({.image = "kubia:v2", .revision = 6000, .created = 1})});
+  Sets sets =
+      sort_sets(deployment, {share_set(set), set_of({.image = "kubia:v2", .revision = 6000, .created = 1})});
   auto fresh = plan_refresh(deployment, sets);
   ASSERT_TRUE(fresh);
   const std::string& now = fresh->metadata.annotations.at(kRevisionHistory);
@@ -129,9 +134,10 @@ TEST(PlanCleanup, KeepsTheNewestAndWhatStillHasPods) {
   };
   auto unseen = make_replica_set({.image = "d", .revision = 4});
   unseen.metadata.generation = 2;
-  Sets sets = sort_sets(deployment, {set_of({.image = "a", .revision = 10}), set_of({.image = "b", .revision = 2}),
-                                     set_of({.image = "c", .size = 1, .revision = 3}), share_set(unseen),
-                                     set_of({.image = "e", .revision = 5}), set_of({.image = "f", .revision = 9})});
+  Sets sets =
+      sort_sets(deployment, {set_of({.image = "a", .revision = 10}), set_of({.image = "b", .revision = 2}),
+                             set_of({.image = "c", .size = 1, .revision = 3}), share_set(unseen),
+                             set_of({.image = "e", .revision = 5}), set_of({.image = "f", .revision = 9})});
   EXPECT_THAT(name(plan_cleanup(deployment, sets)), UnorderedElementsAre(2, 5));
   deployment.spec.revision_history_limit = 0;
   EXPECT_THAT(name(plan_cleanup(deployment, sets)), UnorderedElementsAre(2, 5, 9, 10));

@@ -25,14 +25,18 @@ void remove_condition(api::DeploymentStatus& status, std::string_view type) {
 }
 
 bool has_moved(const api::DeploymentStatus& before, const api::DeploymentStatus& after) {
-  auto old_pods = [](const api::DeploymentStatus& s) { return s.replicas.value_or(0) - s.updated_replicas.value_or(0); };
+  auto old_pods = [](const api::DeploymentStatus& s) {
+    return s.replicas.value_or(0) - s.updated_replicas.value_or(0);
+  };
   return after.updated_replicas > before.updated_replicas || old_pods(after) < old_pods(before) ||
          after.ready_replicas > before.ready_replicas || after.available_replicas > before.available_replicas;
 }
 
 // When the deadline of the condition is up; nothing when it does not run.
-std::optional<base::Time> deadline_of(const api::Deployment& deployment, const api::DeploymentCondition* condition) {
-  if (!condition || condition->reason == kNewSetAvailable || condition->reason == kTimedOut) return std::nullopt;
+std::optional<base::Time> deadline_of(const api::Deployment& deployment,
+                                      const api::DeploymentCondition* condition) {
+  if (!condition || condition->reason == kNewSetAvailable || condition->reason == kTimedOut)
+    return std::nullopt;
   auto since = base::parse_time(condition->last_update_time);
   if (!since) return std::nullopt;
   return *since + std::chrono::seconds(*deployment.spec.progress_deadline_seconds);
@@ -43,15 +47,17 @@ std::string subject_of(const api::Deployment& deployment, const Sets& sets) {
                       : fmt::format("Deployment \"{}\"", deployment.metadata.name);
 }
 
-void plan_progress(const api::Deployment& deployment, const Sets& sets, base::Time now, DeploymentStatusPlan& plan) {
+void plan_progress(const api::Deployment& deployment, const Sets& sets, base::Time now,
+                   DeploymentStatusPlan& plan) {
   auto& status = plan.status;
   const auto* known = condition_of(deployment.status, kProgressing);
-  const bool was_complete =
-      known && known->reason == kNewSetAvailable && status.replicas.value_or(0) == status.updated_replicas.value_or(0);
+  const bool was_complete = known && known->reason == kNewSetAvailable &&
+                            status.replicas.value_or(0) == status.updated_replicas.value_or(0);
   if (was_complete) return;
   const std::string subject = subject_of(deployment, sets);
   if (is_complete(deployment, status)) {
-    set_condition(status, kProgressing, "True", kNewSetAvailable, subject + " has successfully progressed.", now);
+    set_condition(status, kProgressing, "True", kNewSetAvailable, subject + " has successfully progressed.",
+                  now);
     return;
   }
   if (has_moved(deployment.status, status)) {
@@ -128,7 +134,8 @@ void note_pause(const api::Deployment& deployment, api::DeploymentStatus& status
   if (known && known->reason == kTimedOut) return;
   const bool noted = known && known->reason == "DeploymentPaused";
   const bool paused = deployment.spec.paused.value_or(false);
-  if (paused && !noted) set_condition(status, kProgressing, "Unknown", "DeploymentPaused", "Deployment is paused", now);
+  if (paused && !noted)
+    set_condition(status, kProgressing, "Unknown", "DeploymentPaused", "Deployment is paused", now);
   if (!paused && noted) {
     set_condition(status, kProgressing, "Unknown", "DeploymentResumed", "Deployment is resumed", now);
   }
@@ -158,7 +165,8 @@ api::DeploymentStatus count_status(const api::Deployment& deployment, const Sets
   status.collision_count = deployment.status.collision_count;
   status.conditions = deployment.status.conditions;
   if (available >= wanted_replicas(deployment) - limits_of(deployment).unavailable) {
-    set_condition(status, kAvailable, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now);
+    set_condition(status, kAvailable, "True", "MinimumReplicasAvailable",
+                  "Deployment has minimum availability.", now);
   } else {
     set_condition(status, kAvailable, "False", "MinimumReplicasUnavailable",
                   "Deployment does not have minimum availability.", now);
@@ -173,18 +181,22 @@ bool is_complete(const api::Deployment& deployment, const api::DeploymentStatus&
          status.observed_generation.value_or(0) >= deployment.metadata.generation.value_or(0);
 }
 
-DeploymentStatusPlan plan_rollout_status(const api::Deployment& deployment, const Sets& sets, base::Time now) {
+DeploymentStatusPlan plan_rollout_status(const api::Deployment& deployment, const Sets& sets,
+                                         base::Time now) {
   DeploymentStatusPlan plan{.status = count_status(deployment, sets, now), .look_again = std::nullopt};
-  if (has_deadline(deployment)) plan_progress(deployment, sets, now, plan);
-  else remove_condition(plan.status, kProgressing);
+  if (has_deadline(deployment))
+    plan_progress(deployment, sets, now, plan);
+  else
+    remove_condition(plan.status, kProgressing);
   plan_failure(sets, now, plan.status);
   return plan;
 }
 
 bool same_status(const api::DeploymentStatus& a, const api::DeploymentStatus& b) {
   auto numbers = [](const api::DeploymentStatus& s) {
-    return std::tuple(s.observed_generation.value_or(0), s.replicas.value_or(0), s.updated_replicas.value_or(0),
-                      s.ready_replicas.value_or(0), s.available_replicas.value_or(0), s.unavailable_replicas.value_or(0),
+    return std::tuple(s.observed_generation.value_or(0), s.replicas.value_or(0),
+                      s.updated_replicas.value_or(0), s.ready_replicas.value_or(0),
+                      s.available_replicas.value_or(0), s.unavailable_replicas.value_or(0),
                       s.terminating_replicas, s.collision_count);
   };
   return numbers(a) == numbers(b) && a.conditions == b.conditions;

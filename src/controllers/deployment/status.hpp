@@ -1,7 +1,8 @@
-// The status of a Deployment: sums over its ReplicaSets, and the conditions Available, Progressing and ReplicaFailure.
-// Pure functions; any thread.
+// The status of a Deployment: sums over its ReplicaSets, and the conditions Available, Progressing and
+// ReplicaFailure. Pure functions; any thread.
 //
-// Source: upstream's deployment controller (sync.go, progress.go) and deployment_util.go; reasons and messages as there.
+// Source: upstream's deployment controller (sync.go, progress.go) and deployment_util.go; reasons and
+// messages as there.
 #pragma once
 
 #include <chrono>
@@ -14,8 +15,8 @@
 
 namespace controllers {
 
-// Sets the condition of that type, unless status and reason are what they are; a time of transition stays as long as
-// the status does.
+// Sets the condition of that type, unless status and reason are what they are; a time of transition stays as
+// long as the status does.
 void set_condition(api::DeploymentStatus& status, const std::string& type, const std::string& value,
                    const std::string& reason, const std::string& message, base::Time now);
 const api::DeploymentCondition* condition_of(const api::DeploymentStatus& status, std::string_view type);

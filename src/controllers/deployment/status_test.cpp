@@ -20,7 +20,9 @@ Progress progress_of(const api::DeploymentStatus& status) {
   return {condition->status, condition->reason, condition->message};
 }
 
-Sets sets_of(const api::Deployment& deployment, const SetShape& shape) { return sort_sets(deployment, {set_of(shape)}); }
+Sets sets_of(const api::Deployment& deployment, const SetShape& shape) {
+  return sort_sets(deployment, {set_of(shape)});
+}
 
 TEST(CountStatus, SumsUpAndKnowsAvailability) {
   auto deployment = make_deployment(4, "v2");
@@ -44,12 +46,14 @@ TEST(CountStatus, SumsUpAndKnowsAvailability) {
 TEST(RolloutStatus, FromCreatedToAvailable) {
   auto deployment = make_deployment(2, "v1");
   set_condition(deployment.status, "Progressing", "True", "NewReplicaSetCreated", "Created", at_second(0));
-  auto plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .replicas = 0}), at_second(1));
+  auto plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .replicas = 0}),
+                                  at_second(1));
   EXPECT_EQ(progress_of(plan.status).reason, "NewReplicaSetCreated");
   EXPECT_EQ(plan.look_again, seconds(599) + std::chrono::milliseconds(1));
 
   deployment.status = plan.status;
-  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}), at_second(5));
+  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}),
+                             at_second(5));
   EXPECT_EQ(progress_of(plan.status).reason, "ReplicaSetUpdated");
   EXPECT_TRUE(progress_of(plan.status).message.ends_with("\" is progressing."));
   EXPECT_EQ(condition_of(plan.status, "Progressing")->last_update_time, base::format_time(at_second(5)));
@@ -60,14 +64,16 @@ TEST(RolloutStatus, FromCreatedToAvailable) {
   plan = plan_rollout_status(deployment, done, at_second(9));
   EXPECT_TRUE(is_complete(deployment, plan.status));
   EXPECT_EQ(progress_of(plan.status).reason, "NewReplicaSetAvailable");
-  EXPECT_EQ(progress_of(plan.status).message, "ReplicaSet \"" + done.current->metadata.name + "\" has successfully progressed.");
+  EXPECT_EQ(progress_of(plan.status).message,
+            "ReplicaSet \"" + done.current->metadata.name + "\" has successfully progressed.");
   EXPECT_FALSE(plan.look_again);
 
   deployment.status = plan.status;
   plan = plan_rollout_status(deployment, done, at_second(99));
   EXPECT_TRUE(same_status(plan.status, deployment.status)) << "it would be written forever";
   // A pod that fails later is no rollout: nothing counts down.
-  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}), at_second(9'999));
+  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}),
+                             at_second(9'999));
   EXPECT_EQ(progress_of(plan.status).reason, "NewReplicaSetAvailable");
   EXPECT_FALSE(plan.look_again);
 }
@@ -88,7 +94,8 @@ TEST(RolloutStatus, TheDeadlineIsUpOnlyWithoutProgress) {
   plan = plan_rollout_status(deployment, stuck, at_second(999));
   EXPECT_TRUE(same_status(plan.status, deployment.status));
   // It is never too late.
-  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}), at_second(1'000));
+  plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v1", .size = 2, .available = 1}),
+                             at_second(1'000));
   EXPECT_EQ(progress_of(plan.status).reason, "ReplicaSetUpdated");
   deployment.spec.progress_deadline_seconds = 2'147'483'647;
   EXPECT_EQ(progress_of(plan_rollout_status(deployment, stuck, at_second(60)).status).reason, "");
@@ -106,7 +113,8 @@ TEST(RolloutStatus, AFailureOfTheNewSetComesFirst) {
     condition.last_transition_time = base::format_time(at_second(3));
     return share_set(set);
   };
-  Sets sets = sort_sets(deployment, {fail({.image = "v1"}, "old"), fail({.image = "v2", .created = 1}, "new")});
+  Sets sets =
+      sort_sets(deployment, {fail({.image = "v1"}, "old"), fail({.image = "v2", .created = 1}, "new")});
   auto plan = plan_rollout_status(deployment, sets, at_second(9));
   ASSERT_TRUE(condition_of(plan.status, "ReplicaFailure"));
   EXPECT_EQ(condition_of(plan.status, "ReplicaFailure")->message, "new");
@@ -126,7 +134,8 @@ TEST(NotePause, TheDeadlineDoesNotRunWhilePaused) {
   deployment.spec.paused = false;
   note_pause(deployment, status, at_second(5'000));
   EXPECT_EQ(progress_of(status).reason, "DeploymentResumed");
-  auto plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v2", .size = 2, .replicas = 0}), at_second(5'001));
+  auto plan = plan_rollout_status(deployment, sets_of(deployment, {.image = "v2", .size = 2, .replicas = 0}),
+                                  at_second(5'001));
   EXPECT_EQ(plan.look_again, seconds(599) + std::chrono::milliseconds(1)) << "it runs from the resumption";
 }
 

@@ -7,7 +7,9 @@ struct SetFace {
   static constexpr const char* kName = "replicaset";
   static constexpr const char* kComponent = "replicaset-controller";
   static constexpr bool kCountsTerminating = true;
-  static std::shared_ptr<const api::ReplicaSet> set_of(std::shared_ptr<const api::ReplicaSet> set) { return set; }
+  static std::shared_ptr<const api::ReplicaSet> set_of(std::shared_ptr<const api::ReplicaSet> set) {
+    return set;
+  }
   static void put_status(api::ReplicaSet& set, const api::ReplicaSetStatus& status) { set.status = status; }
 };
 

@@ -1,7 +1,8 @@
-// What a controller has asked for and has not yet seen in its informer: as long as something is outstanding, the
-// informer's picture is old, and acting on it would create or delete twice. Any thread.
+// What a controller has asked for and has not yet seen in its informer: as long as something is outstanding,
+// the informer's picture is old, and acting on it would create or delete twice. Any thread.
 //
-// Source: upstream's ControllerExpectations; deletions are kept by UID, since a pod can be seen going away twice.
+// Source: upstream's ControllerExpectations; deletions are kept by UID, since a pod can be seen going away
+// twice.
 #pragma once
 
 #include <chrono>

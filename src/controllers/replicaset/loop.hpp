@@ -1,5 +1,6 @@
-// The controller loop of ReplicaSets and of ReplicationControllers: watches both sides, and carries out what plan.hpp
-// says. `Owner` is the kind; Face turns it into a ReplicaSet and back. One thread reconciles, informers have their own.
+// The controller loop of ReplicaSets and of ReplicationControllers: watches both sides, and carries out what
+// plan.hpp says. `Owner` is the kind; Face turns it into a ReplicaSet and back. One thread reconciles,
+// informers have their own.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,8 @@
 namespace controllers {
 
 // A Face has: kName, kComponent, kCountsTerminating (whether the status has that number),
-// std::shared_ptr<const ReplicaSet> set_of(ptr<const Owner>), void put_status(Owner&, const ReplicaSetStatus&).
+// std::shared_ptr<const ReplicaSet> set_of(ptr<const Owner>), void put_status(Owner&, const
+// ReplicaSetStatus&).
 template <class Owner, class Face>
 class ReplicaLoop final : public Controller {
  public:
@@ -33,8 +35,9 @@ class ReplicaLoop final : public Controller {
         clock_(clock),
         recorder_(client, clock, Face::kComponent),
         expectations_(clock),
-        worker_(Face::kName, clock, [this] { owners_.wait_synced(), pods_.wait_synced(); },
-                [this](const std::string& key) { return reconcile(key); }),
+        worker_(
+            Face::kName, clock, [this] { owners_.wait_synced(), pods_.wait_synced(); },
+            [this](const std::string& key) { return reconcile(key); }),
         owners_(client),
         pods_(client) {
     owners_.on_change([this](const std::string& key, const auto&, const auto&) { worker_.queue().add(key); });
@@ -75,9 +78,11 @@ class ReplicaLoop final : public Controller {
       status = {};
       status.restart_count = restarts;
     }
-    std::erase_if(pod.status.conditions, [](const api::PodCondition& condition) { return condition.type != "Ready"; });
-    std::erase_if(pod.metadata.annotations,
-                  [](const auto& pair) { return pair.first != "controller.kubernetes.io/pod-deletion-cost"; });
+    std::erase_if(pod.status.conditions,
+                  [](const api::PodCondition& condition) { return condition.type != "Ready"; });
+    std::erase_if(pod.metadata.annotations, [](const auto& pair) {
+      return pair.first != "controller.kubernetes.io/pod-deletion-cost";
+    });
   }
 
   static std::string owner_key(const api::Pod& pod) {
@@ -155,7 +160,8 @@ class ReplicaLoop final : public Controller {
   }
 
   // The pods of all sets that one Deployment owns are each other's siblings.
-  Crowd crowd_of(const api::ReplicaSet& set, const std::vector<PodPtr>& owned, const std::vector<PodPtr>& pods) {
+  Crowd crowd_of(const api::ReplicaSet& set, const std::vector<PodPtr>& owned,
+                 const std::vector<PodPtr>& pods) {
     const auto* parent = controller_of(set.metadata);
     if (!parent) return count_crowd(owned);
     std::set<std::string> uids;
@@ -207,8 +213,8 @@ class ReplicaLoop final : public Controller {
     return std::unexpected(std::move(result).error());
   }
 
-  std::optional<ScalingFailure> create_pods(const std::string& key, const Owner& owner, const api::ReplicaSet& set,
-                                            int count) {
+  std::optional<ScalingFailure> create_pods(const std::string& key, const Owner& owner,
+                                            const api::ReplicaSet& set, int count) {
     expectations_.expect_creations(key, count);
     const api::Pod pod = make_pod(set, kind());
     std::atomic<bool> expected_end{false};
@@ -218,11 +224,15 @@ class ReplicaLoop final : public Controller {
         [&]() -> base::Result<void> {
           auto created = client_.create(pod);
           if (created) {
-            recorder_.normal(client::ref_of(owner), "SuccessfulCreate", "Created pod: " + created->metadata.name);
+            recorder_.normal(client::ref_of(owner), "SuccessfulCreate",
+                             "Created pod: " + created->metadata.name);
             return {};
           }
-          if (is_namespace_going(created.error())) expected_end = true;
-          else recorder_.warning(client::ref_of(owner), "FailedCreate", "Error creating: " + created.error().message);
+          if (is_namespace_going(created.error()))
+            expected_end = true;
+          else
+            recorder_.warning(client::ref_of(owner), "FailedCreate",
+                              "Error creating: " + created.error().message);
           return std::unexpected(std::move(created).error());
         },
         error);
@@ -240,8 +250,8 @@ class ReplicaLoop final : public Controller {
     std::optional<ScalingFailure> failure;
     run_parallel(static_cast<int>(victims.size()), 8, [&](int i) {
       const auto& pod = *victims[static_cast<size_t>(i)];
-      auto removed =
-          client_.remove<api::Pod>(pod.metadata.namespace_, pod.metadata.name, client::only_uid(pod.metadata.uid));
+      auto removed = client_.remove<api::Pod>(pod.metadata.namespace_, pod.metadata.name,
+                                              client::only_uid(pod.metadata.uid));
       if (removed) {
         recorder_.normal(client::ref_of(owner), "SuccessfulDelete", "Deleted pod: " + pod.metadata.name);
         return;

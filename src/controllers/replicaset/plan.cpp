@@ -15,8 +15,8 @@ namespace {
 
 constexpr int kBurst = 500;
 
-// Ages are compared by powers of two, so that which of several old pods goes is decided by their random UIDs and not by
-// a few seconds. 0 is the newest.
+// Ages are compared by powers of two, so that which of several old pods goes is decided by their random UIDs
+// and not by a few seconds. 0 is the newest.
 int age_rank(base::Time since, base::Time now) {
   if (since >= now) return 0;
   return std::bit_width(static_cast<uint64_t>((now - since).count()));
@@ -46,8 +46,8 @@ struct Rank {
   int phase;
   bool ready;
   int64_t cost;
-  int crowd;       // negative count of siblings on its node
-  int ready_age;   // newest first; 0 for pods that are not ready or not yet available
+  int crowd;         // negative count of siblings on its node
+  int ready_age;     // newest first; 0 for pods that are not ready or not yet available
   int64_t restarts;  // negative
   int age;
   std::string uid;
@@ -107,8 +107,8 @@ Crowd count_crowd(const std::vector<PodPtr>& pods) {
   return crowd;
 }
 
-std::vector<PodPtr> plan_victims(std::vector<PodPtr> pods, size_t count, const Crowd& crowd, int64_t min_ready_seconds,
-                                 base::Time now) {
+std::vector<PodPtr> plan_victims(std::vector<PodPtr> pods, size_t count, const Crowd& crowd,
+                                 int64_t min_ready_seconds, base::Time now) {
   if (count >= pods.size()) return pods;
   std::vector<std::pair<Rank, PodPtr>> ranked;
   ranked.reserve(pods.size());
@@ -123,7 +123,8 @@ std::vector<PodPtr> plan_victims(std::vector<PodPtr> pods, size_t count, const C
   return victims;
 }
 
-Scaling plan_scaling(const api::ReplicaSet& set, const std::vector<PodPtr>& owned, const Crowd& crowd, base::Time now) {
+Scaling plan_scaling(const api::ReplicaSet& set, const std::vector<PodPtr>& owned, const Crowd& crowd,
+                     base::Time now) {
   Scaling scaling;
   if (!set.metadata.deletion_timestamp.empty()) return scaling;
   int64_t missing = set.spec.replicas.value_or(1) - static_cast<int64_t>(owned.size());
@@ -170,8 +171,10 @@ SetStatusPlan plan_status(const api::ReplicaSet& set, const std::vector<PodPtr>&
     ++ready;
     auto at = available_at(*pod, set.spec.min_ready_seconds.value_or(0));
     if (!at) continue;
-    if (*at <= now) ++available;
-    else if (!plan.look_again || *at - now < *plan.look_again) plan.look_again = *at - now;
+    if (*at <= now)
+      ++available;
+    else if (!plan.look_again || *at - now < *plan.look_again)
+      plan.look_again = *at - now;
   }
   status.replicas = static_cast<int64_t>(owned.size());
   if (labelled) status.fully_labeled_replicas = labelled;
@@ -198,7 +201,8 @@ SetStatusPlan plan_status(const api::ReplicaSet& set, const std::vector<PodPtr>&
 bool same_status(const api::ReplicaSetStatus& a, const api::ReplicaSetStatus& b) {
   auto numbers = [](const api::ReplicaSetStatus& s) {
     return std::tuple(s.replicas, s.fully_labeled_replicas.value_or(0), s.ready_replicas.value_or(0),
-                      s.available_replicas.value_or(0), s.terminating_replicas, s.observed_generation.value_or(0));
+                      s.available_replicas.value_or(0), s.terminating_replicas,
+                      s.observed_generation.value_or(0));
   };
   auto condition = [](const api::ReplicaSetCondition& c) {
     return std::tie(c.type, c.status, c.reason, c.message, c.last_transition_time);

@@ -1,5 +1,6 @@
-// What a ReplicaSet should do next: which pods to take, to let go, to make and to end, and what its status is. A
-// ReplicationController is a ReplicaSet with an older face and takes the same road. Pure functions; any thread.
+// What a ReplicaSet should do next: which pods to take, to let go, to make and to end, and what its status
+// is. A ReplicationController is a ReplicaSet with an older face and takes the same road. Pure functions; any
+// thread.
 //
 // Source: upstream's ReplicaSet controller (which also runs ReplicationControllers) and ActivePodsWithRanks.
 #pragma once
@@ -38,13 +39,14 @@ using Crowd = std::map<std::string, int>;
 Crowd count_crowd(const std::vector<PodPtr>& pods);
 
 // At most 500 creations or deletions in one step. `owned` are active pods.
-Scaling plan_scaling(const api::ReplicaSet& set, const std::vector<PodPtr>& owned, const Crowd& crowd, base::Time now);
+Scaling plan_scaling(const api::ReplicaSet& set, const std::vector<PodPtr>& owned, const Crowd& crowd,
+                     base::Time now);
 
-// The first `count` pods to go, by upstream's order: unassigned before assigned, pending before running, not ready
-// before ready, cheaper deletion cost, more crowded node, younger. A pod that is ready but not yet available counts as
-// the youngest.
-std::vector<PodPtr> plan_victims(std::vector<PodPtr> pods, size_t count, const Crowd& crowd, int64_t min_ready_seconds,
-                                 base::Time now);
+// The first `count` pods to go, by upstream's order: unassigned before assigned, pending before running, not
+// ready before ready, cheaper deletion cost, more crowded node, younger. A pod that is ready but not yet
+// available counts as the youngest.
+std::vector<PodPtr> plan_victims(std::vector<PodPtr> pods, size_t count, const Crowd& crowd,
+                                 int64_t min_ready_seconds, base::Time now);
 
 // The pod as it is created: template, generateName, owner.
 struct OwnerKind {

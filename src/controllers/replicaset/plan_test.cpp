@@ -69,7 +69,7 @@ TEST(PlanClaim, ADeletedControllerTakesAndReleasesNothing) {
   auto set = make_set(3);
   set.metadata.deletion_timestamp = "2026-01-01T00:00:00Z";
   Claim claim = plan_claim(set, {owned({.name = "ours"}), pod_of({.name = "orphan"}),
-                                owned({.name = "relabelled", .labels = {}})});
+                                 owned({.name = "relabelled", .labels = {}})});
   EXPECT_THAT(names(claim.owned), ElementsAre("ours"));
   EXPECT_TRUE(claim.adopt.empty());
   EXPECT_TRUE(claim.release.empty());
@@ -107,15 +107,18 @@ TEST(PlanVictims, FollowsUpstreamsOrder) {
   EXPECT_EQ(first(pod_of({.name = "unassigned", .ready_since = 10, .node = ""}),
                   pod_of({.name = "pending", .ready = false, .phase = "Pending"})),
             "unassigned");
-  EXPECT_EQ(first(pod_of({.name = "pending", .phase = "Pending"}), pod_of({.name = "running", .ready = false})),
-            "pending");
-  EXPECT_EQ(first(pod_of({.name = "unready", .ready = false}), pod_of({.name = "ready", .ready_since = 99'999})),
-            "unready");
+  EXPECT_EQ(
+      first(pod_of({.name = "pending", .phase = "Pending"}), pod_of({.name = "running", .ready = false})),
+      "pending");
+  EXPECT_EQ(
+      first(pod_of({.name = "unready", .ready = false}), pod_of({.name = "ready", .ready_since = 99'999})),
+      "unready");
   auto cheap = make({.name = "cheap"});
   cheap.metadata.annotations["controller.kubernetes.io/pod-deletion-cost"] = "-5";
   EXPECT_EQ(first(share(cheap), pod_of({.name = "young", .ready_since = 99'999})), "cheap");
-  EXPECT_EQ(first(pod_of({.name = "young", .ready_since = 99'990}), pod_of({.name = "old", .ready_since = 10})),
-            "young");
+  EXPECT_EQ(
+      first(pod_of({.name = "young", .ready_since = 99'990}), pod_of({.name = "old", .ready_since = 10})),
+      "young");
   auto restarted = make({.name = "restarted"});
   restarted.status.container_statuses.emplace_back().restart_count = 3;
   auto newer = make({.name = "newer"});
@@ -133,8 +136,9 @@ TEST(PlanVictims, ThinsOutCrowdedNodes) {
 }
 
 TEST(PlanVictims, AgesOfTheSameMagnitudeLeaveItToTheUid) {
-  auto victims = plan_victims({pod_of({.name = "b", .ready_since = 2}), pod_of({.name = "a", .ready_since = 1})}, 1, {},
-                              0, at_second(100'000));
+  auto victims =
+      plan_victims({pod_of({.name = "b", .ready_since = 2}), pod_of({.name = "a", .ready_since = 1})}, 1, {},
+                   0, at_second(100'000));
   EXPECT_EQ(victims.front()->metadata.name, "a");
 }
 
@@ -142,7 +146,8 @@ TEST(PlanVictims, ReadyButNotAvailableGoesBeforeAvailable) {
   std::vector<PodPtr> pods = {pod_of({.name = "available", .ready_since = 989}),
                               pod_of({.name = "waiting", .ready_since = 991})};
   EXPECT_EQ(plan_victims(pods, 1, {}, 10, at_second(1'000)).front()->metadata.name, "waiting");
-  EXPECT_EQ(plan_victims(pods, 1, {}, 0, at_second(1'000)).front()->metadata.name, "available") << "by UID alone";
+  EXPECT_EQ(plan_victims(pods, 1, {}, 0, at_second(1'000)).front()->metadata.name, "available")
+      << "by UID alone";
 }
 
 TEST(MakePod, ComesFromTheTemplate) {
@@ -188,7 +193,8 @@ TEST(PlanStatus, AFailureIsAConditionUntilItEnds) {
   EXPECT_EQ(plan.status.conditions[0].type, "ReplicaFailure");
   EXPECT_EQ(plan.status.conditions[0].reason, "FailedCreate");
   set.status = plan.status;
-  EXPECT_TRUE(same_status(plan_status(set, {}, 0, failure, at_second(60)).status, set.status)) << "it would be written forever";
+  EXPECT_TRUE(same_status(plan_status(set, {}, 0, failure, at_second(60)).status, set.status))
+      << "it would be written forever";
   EXPECT_TRUE(plan_status(set, {}, 0, std::nullopt, at_second(60)).status.conditions.empty());
 }
 
@@ -206,7 +212,8 @@ TEST(AsSet, AReplicationControllerLosesNothing) {
   EXPECT_EQ(set.spec.min_ready_seconds, 7);
   EXPECT_EQ(set.spec.selector.match_labels, rc.spec.selector);
   EXPECT_EQ(as_rc_status(set.status), rc.status);
-  EXPECT_FALSE(set.status.terminating_replicas) << "a number that an RC does not have would be written forever";
+  EXPECT_FALSE(set.status.terminating_replicas)
+      << "a number that an RC does not have would be written forever";
 }
 
 TEST(Expectations, HoldBackUntilAllWasSeenOrForgiven) {
