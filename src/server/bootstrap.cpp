@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <future>
+#include <vector>
 
 #include "api/defaults.hpp"
 #include "api/meta.hpp"
@@ -72,29 +73,19 @@ base::Value make_kubernetes_service(const AddressRange& range, int port) {
                                                                {"targetPort", port}}}}}}};
 }
 
-// The ranges of the flags as an object. One that is there already may gain a second family, nothing else: what Services
-// have is theirs.
-base::Result<void> ensure_service_cidr(Core& core) {
-  base::Array cidrs;
-  for (const auto& range : core.allocators.configured()) cidrs.emplace_back(range.cidr().text());
-  auto object = make_named("kubernetes");
-  object.make({"spec", "cidrs"}) = cidrs;
-  auto resource = core.find("networking.k8s.io", "v1", "servicecidrs");
-  auto entry = resource ? core.store.get(resource->key("", "kubernetes")) : nullptr;
-  if (!entry) return ensure(core, "networking.k8s.io", "servicecidrs", "", std::move(object));
-  TRY(auto old, parse_stored(*entry));
-  const auto& before = old.at({"spec", "cidrs"}).as_array();
-  if (before == cidrs) return {};
-  if (before.size() != 1 || cidrs.size() != 2 || before[0] != cidrs[0]) {
-    base::log_warning("server", "ServiceCIDR \"kubernetes\" has {}, the flags say {}: both are used",
-                      base::write_json(old.at({"spec", "cidrs"})), base::write_json(base::Value(cidrs)));
-    return {};
-  }
+base::Value make_service_cidr(std::string_view name, base::Array cidrs) {
+  auto object = make_named(name);
+  object.make({"spec", "cidrs"}) = std::move(cidrs);
+  return object;
+}
+
+// A second family for a ServiceCIDR that has one.
+base::Result<void> set_cidrs(Core& core, const ResourcePtr& resource, std::string key, base::Array cidrs) {
   auto promise = std::make_shared<std::promise<base::Result<void>>>();
   auto future = promise->get_future();
   submit_quiet(
       core, *resource, false,
-      [key = entry->key, cidrs](Writing& writing) -> base::Result<Answer> {
+      [key = std::move(key), cidrs = std::move(cidrs)](Writing& writing) -> base::Result<Answer> {
         TRY(auto current, current_of(writing, key, "kubernetes"));
         TRY(auto stored, parse_stored(*current));
         base::Value fresh = stored;
@@ -107,6 +98,35 @@ base::Result<void> ensure_service_cidr(Core& core) {
   return future.get();
 }
 
+// The ranges of the flags as objects: "kubernetes", and, when the flags say something else later, one beside it. What
+// Services have is theirs.
+base::Result<void> ensure_service_cidrs(Core& core) {
+  base::Array wanted;
+  for (const auto& range : core.allocators.configured()) wanted.emplace_back(range.cidr().text());
+  const std::string_view group = "networking.k8s.io";
+  auto resource = core.find(group, "v1", "servicecidrs");
+  auto entry = resource ? core.store.get(resource->key("", "kubernetes")) : nullptr;
+  if (!entry) return ensure(core, group, "servicecidrs", "", make_service_cidr("kubernetes", wanted));
+  TRY(auto old, parse_stored(*entry));
+  const auto& before = old.at({"spec", "cidrs"}).as_array();
+  if (before.size() == 1 && wanted.size() == 2 && before[0] == wanted[0]) return set_cidrs(core, resource, entry->key, wanted);
+  base::Array missing = wanted;
+  size_t count = 1;
+  for (const auto& one : core.store.list(resource->prefix_of("")).entries) {
+    TRY(auto object, parse_stored(*one));
+    for (const auto& known : object.at({"spec", "cidrs"}).as_array()) {
+      std::erase_if(missing, [&](const base::Value& cidr) { return cidr == known; });
+    }
+    ++count;
+  }
+  if (missing.empty()) return {};
+  base::log_warning("server", "ServiceCIDR \"kubernetes\" has {}, the flags say {}: both are used",
+                    base::write_json(old.at({"spec", "cidrs"})), base::write_json(base::Value(wanted)));
+  auto name = [&] { return fmt::format("kubernetes-{}", count); };
+  while (core.store.get(resource->key("", name()))) ++count;
+  return ensure(core, group, "servicecidrs", "", make_service_cidr(name(), std::move(missing)));
+}
+
 }  // namespace
 
 base::Result<void> create_bootstrap_objects(Core& core) {
@@ -114,7 +134,7 @@ base::Result<void> create_bootstrap_objects(Core& core) {
     CHECK_OK(ensure(core, "", "namespaces", "", make_named(name)));
     CHECK_OK(ensure(core, "", "serviceaccounts", name, make_named("default")));
   }
-  CHECK_OK(ensure_service_cidr(core));
+  CHECK_OK(ensure_service_cidrs(core));
   return ensure(core, "", "services", "default",
                 make_kubernetes_service(core.allocators.configured().front(), core.config.advertise_port));
 }

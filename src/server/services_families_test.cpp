@@ -225,6 +225,22 @@ TEST_F(SingleStack, HasOneFamily) {
   EXPECT_THAT(families_of(asked), ElementsAre("IPv4", "IPv6")) << asked.text;
 }
 
+TEST_F(SingleStack, OtherFlagsLater) {
+  auto before = create("before", R"("ports":[{"port":80}])");
+  for (int i = 0; i < 2; ++i) {  // the second start finds all that it needs
+    server_.reset();
+    service_cidr_ = "10.97.0.0/24,fd00:10:97::/112";
+    start();
+    EXPECT_THAT(list_of(call("GET", cidrs_ + "/kubernetes"), "cidrs"), ElementsAre("10.96.0.0/16"));
+    EXPECT_THAT(list_of(call("GET", cidrs_ + "/kubernetes-2"), "cidrs"), ElementsAre("10.97.0.0/24", "fd00:10:97::/112"));
+    EXPECT_EQ(call("GET", cidrs_).json["items"].as_array().size(), 2u);
+  }
+  EXPECT_THAT(ips_of(create("after", R"("ports":[{"port":80}])")), ElementsAre(StartsWith("10.97.0.")));
+  EXPECT_EQ(ips_of(call("GET", services_ + "/before")), ips_of(before));
+  EXPECT_EQ(create("x", R"("ports":[{"port":80}],"clusterIP":")" + ips_of(before)[0] + "\"").status, 422);
+  EXPECT_EQ(create("y", R"("ports":[{"port":80}],"clusterIP":"10.96.0.77")").status, 201);
+}
+
 TEST_F(SingleStack, MoreRangesAndClaimedAddresses) {
   auto outside = create("x", R"("ports":[{"port":80}],"clusterIP":"10.200.0.5")");
   EXPECT_EQ(outside.status, 422);
