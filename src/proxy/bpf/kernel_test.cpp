@@ -3,10 +3,13 @@
 #include "proxy/bpf/kernel.hpp"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "sys/mount.hpp"
 
@@ -133,6 +136,37 @@ TEST_F(KernelTest, RemovedPinsLeaveNothing) {
   EXPECT_TRUE(remove_pins(options_.pins));
   EXPECT_TRUE(remove_pins(options_.pins)) << "nothing there is fine";
   EXPECT_TRUE(sys::mounts_below(options_.pins)->empty());
+}
+
+TEST_F(KernelTest, WithoutRightsTheErrorNamesThem) {
+  base::Result<std::unique_ptr<Kernel>> kernel;
+  options_.pins = "";
+  std::thread([&] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2]{};
+    ASSERT_EQ(::syscall(SYS_capset, &header, none), 0);  // of this thread only
+    kernel = Kernel::open(options_);
+  }).join();
+  ASSERT_FALSE(kernel);
+  EXPECT_NE(kernel.error().message.find("CAP_BPF"), std::string::npos) << kernel.error().message;
+}
+
+TEST_F(KernelTest, WhereNothingCanBePinnedTheErrorSaysWhere) {
+  options_.pins = "/proc/nowhere";
+  auto kernel = Kernel::open(options_);
+  ASSERT_FALSE(kernel);
+  EXPECT_NE(kernel.error().message.find("/proc/nowhere"), std::string::npos) << kernel.error().message;
+  options_.pins = folder_ + "/pins";
+}
+
+TEST_F(KernelTest, WhatIsNoCgroupIsRefusedWhenAttaching) {
+  options_.cgroup = folder_;
+  auto kernel = open();
+  ASSERT_TRUE(kernel);
+  auto attached = kernel->attach();
+  ASSERT_FALSE(attached);
+  EXPECT_NE(attached.error().message.find("attach connect4 to " + folder_), std::string::npos)
+      << attached.error().message;
 }
 
 TEST(Kernel, WithoutCgroup2TheErrorSaysWhatToDo) {

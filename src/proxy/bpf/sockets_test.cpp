@@ -480,6 +480,34 @@ TEST_F(Sockets, TrafficFlowsOnWithoutAProcessAndTheNextOneTakesOver) {
   EXPECT_EQ(connect_in(*pod_, kService, 80).answer, "10.244.0.13");
 }
 
+TEST_F(Sockets, NoConnectionIsLostWhileProgramsAreSwappedAndMapsGrow) {
+  apply(web({"10.244.0.11", "10.244.0.12"}));
+  std::atomic<bool> stop{false};
+  std::atomic<int> good{0};
+  std::string bad;
+  std::jthread client([&] {
+    while (!stop) {
+      auto c = connect_in(*pod_, kService, 80);
+      if (c.answer.starts_with("10.244.0.1") && c.peer == "10.96.0.10:80") ++good;
+      else bad = c.answer + " of " + c.peer;
+    }
+  });
+  for (int round = 0; round < 3; ++round) {
+    plane_.reset();
+    start();
+    Table table = web({"10.244.0.11", "10.244.0.12", round % 2 ? "10.244.0.13" : "10.244.0.12"});
+    for (uint32_t n = 0; n < 3'000u << round; ++n)  // each time more than the maps hold
+      table.routes[{Address::from_v4(0x0a600100 + n), Protocol::tcp, 80}] =
+          std::make_shared<const Route>(route("many/s" + std::to_string(n), {"10.244.0.11"}, 8080));
+    apply(table);
+  }
+  stop = true;
+  client.join();
+  EXPECT_EQ(bad, "");
+  EXPECT_GT(good, 20);
+  EXPECT_EQ(count_of("10.244.0.11:8080").in_flight, 0);
+}
+
 TEST_F(Sockets, ATableThatChangedMeanwhileIsMadeRight) {
   Table table = web({"10.244.0.11"});
   add(table, "10.96.0.11", 80, route("default/old", {"10.244.0.12"}, 8080));
