@@ -6,6 +6,7 @@
 
 #include "api/status.hpp"
 #include "base/json.hpp"
+#include "client/metrics.hpp"
 
 namespace client {
 namespace {
@@ -141,7 +142,11 @@ net::Request request_of(Call call, const std::string& user_agent) {
 
 base::Result<base::Value> send(Transport& transport, const std::string& user_agent, Call call) {
   std::string what = call.method + " " + call.path;
-  TRY(auto response, transport.round_trip(request_of(std::move(call), user_agent)));
+  const std::string method = call.method;
+  auto began = std::chrono::steady_clock::now();
+  auto answered = transport.round_trip(request_of(std::move(call), user_agent));
+  count_request(transport, method, answered ? answered->status : 0, std::chrono::steady_clock::now() - began);
+  TRY(auto response, std::move(answered));
   std::string text = body_text(response);
   if (response.status < 200 || response.status > 299) return std::unexpected(error_of(response.status, what, text));
   auto value = base::parse_json(text);
@@ -238,7 +243,10 @@ std::unique_ptr<PushedStream> Client::push_watch(const Resource& resource, const
 base::Result<std::unique_ptr<WatchStream>> Client::watch(const Resource& resource, const ListOptions& options) {
   Call call = watch_call(resource, options);
   std::string what = "watch " + call.path;
-  TRY(auto stream, transport_->open_stream(request_of(std::move(call), user_agent_)));
+  auto began = std::chrono::steady_clock::now();
+  auto opened = transport_->open_stream(request_of(std::move(call), user_agent_));
+  count_request(*transport_, "GET", opened ? (*opened)->status() : 0, std::chrono::steady_clock::now() - began);
+  TRY(auto stream, std::move(opened));
   if (stream->status() < 200 || stream->status() > 299) {
     std::string body;
     while (body.size() < (1u << 20)) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.hpp"
+#include "client/metrics.hpp"
 #include "client/retry.hpp"
 #include "client/scripted_transport_test.hpp"
 
@@ -18,6 +19,25 @@ struct ClientTest : testing::Test {
   Client client{transport, "test-agent"};
   net::Request last() { return transport->wait_requests(1).back(); }
 };
+
+TEST_F(ClientTest, CountsItsRequests) {
+  auto count = [](std::string_view code) {
+    std::string page;
+    append_metrics(page);
+    auto name = "\nrest_client_requests_total{code=\"" + std::string(code) + "\",host=\"in-process\",method=\"DELETE\"} ";
+    auto at = page.find(name);
+    return at == std::string::npos ? 0 : std::stoi(page.substr(at + name.size()));
+  };
+  int good = count("200"), missing = count("404"), failed = count("<error>");
+  transport->answer(200, "{}");
+  ASSERT_TRUE(client.remove(resource_of<api::Service>("default"), "web"));
+  transport->answer(404, kNotFound);
+  EXPECT_FALSE(client.remove(resource_of<api::Service>("default"), "web"));
+  EXPECT_FALSE(client.remove(resource_of<api::Service>("default"), "web"));
+  EXPECT_EQ(count("200"), good + 1);
+  EXPECT_EQ(count("404"), missing + 1);
+  EXPECT_EQ(count("<error>"), failed + 1);
+}
 
 TEST_F(ClientTest, AddressesCoreAndGroups) {
   transport->answer(200, "{}");

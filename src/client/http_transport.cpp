@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "client/metrics.hpp"
 #include "client/transport.hpp"
 
 namespace client {
@@ -7,7 +10,11 @@ namespace {
 
 class HttpTransport final : public Transport {
  public:
-  explicit HttpTransport(net::ClientConfig config) : http_(net::make_http_client(std::move(config))) {}
+  explicit HttpTransport(net::ClientConfig config)
+      : host_(config.host.find(':') == std::string::npos ? fmt::format("{}:{}", config.host, config.port)
+                                                         : fmt::format("[{}]:{}", config.host, config.port)),
+        http_(net::make_http_client(std::move(config))) {}
+  const std::string& host() const { return host_; }
   base::Result<net::Response> round_trip(net::Request request) override {
     return http_->round_trip(std::move(request));
   }
@@ -16,10 +23,16 @@ class HttpTransport final : public Transport {
   }
 
  private:
+  std::string host_;
   std::unique_ptr<net::HttpClient> http_;
 };
 
 }  // namespace
+
+std::string host_of(const Transport& transport) {
+  const auto* http = dynamic_cast<const HttpTransport*>(&transport);
+  return http ? http->host() : "in-process";
+}
 
 std::shared_ptr<Transport> make_http_transport(net::ClientConfig config) {
   return std::make_shared<HttpTransport>(std::move(config));

@@ -13,7 +13,8 @@ namespace client {
 
 class WorkQueue {
  public:
-  explicit WorkQueue(const sys::Clock& clock);
+  // `name`: in /metrics; a queue without one is not there.
+  explicit WorkQueue(const sys::Clock& clock, std::string name = "");
   ~WorkQueue();
 
   void add(std::string key);
@@ -30,8 +31,9 @@ class WorkQueue {
   size_t size() const;
 
  private:
+  friend void append_queue_metrics(std::string& page);
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace client

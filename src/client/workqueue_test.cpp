@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "client/metrics.hpp"
+
 namespace client {
 namespace {
 
@@ -100,6 +102,34 @@ TEST(WorkQueue, ShutDownWakesWhoWaits) {
   EXPECT_EQ(got, std::nullopt);
   queue.add("a");
   EXPECT_EQ(queue.get(), std::nullopt);
+}
+
+TEST(WorkQueueMetrics, TellWhatWasAddedAndHowLongItTook) {
+  sys::FakeClock clock;
+  WorkQueue queue(clock, "metrics-test");
+  queue.add("a");
+  queue.add("a");
+  queue.add("b");
+  clock.advance(std::chrono::milliseconds(50));
+  ASSERT_EQ(queue.get(), "a");
+  clock.advance(std::chrono::seconds(2));
+  queue.add_after("c", std::chrono::hours(1));
+  std::string page;
+  append_metrics(page);
+  auto has = [&](const std::string& line) { return page.find("\n" + line + "\n") != std::string::npos; };
+  EXPECT_TRUE(has(R"(workqueue_depth{name="metrics-test"} 1)")) << page;
+  EXPECT_TRUE(has(R"(workqueue_adds_total{name="metrics-test"} 2)"));
+  EXPECT_TRUE(has(R"(workqueue_retries_total{name="metrics-test"} 1)"));
+  EXPECT_TRUE(has(R"(workqueue_unfinished_work_seconds{name="metrics-test"} 2)"));
+  EXPECT_TRUE(has(R"(workqueue_queue_duration_seconds_bucket{name="metrics-test",le="0.01"} 0)"));
+  EXPECT_TRUE(has(R"(workqueue_queue_duration_seconds_bucket{name="metrics-test",le="0.1"} 1)"));
+  EXPECT_TRUE(has(R"(workqueue_queue_duration_seconds_bucket{name="metrics-test",le="1e-08"} 0)"));
+  queue.done("a");
+  page.clear();
+  append_metrics(page);
+  EXPECT_TRUE(has(R"(workqueue_work_duration_seconds_sum{name="metrics-test"} 2)"));
+  EXPECT_TRUE(has(R"(workqueue_work_duration_seconds_count{name="metrics-test"} 1)"));
+  EXPECT_TRUE(has(R"(workqueue_unfinished_work_seconds{name="metrics-test"} 0)"));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace controllers {
 
 Worker::Worker(std::string name, const sys::Clock& clock, std::function<void()> prepare, Reconcile reconcile)
-    : name_(std::move(name)), queue_(clock), prepare_(std::move(prepare)), reconcile_(std::move(reconcile)) {}
+    : name_(std::move(name)), queue_(clock, name_), prepare_(std::move(prepare)), reconcile_(std::move(reconcile)) {}
 
 Worker::~Worker() { stop(); }
 

@@ -73,6 +73,7 @@ int run(int argc, char** argv) {
   server_command->add_option("--audit-policy-file", server.audit_policy_file, "What the audit log tells: a Policy of audit.k8s.io/v1 (default: every request, without bodies)");
   server_command->add_option("--audit-log-maxsize", server.audit_log_maxsize, "MiB of audit log before it is put aside")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   server_command->add_option("--audit-log-maxbackup", server.audit_log_maxbackup, "Audit logs put aside that are kept; 0: all")->capture_default_str()->check(CLI::Range(0, 1'000'000));
+  server_command->add_option("--audit-log-maxage", server.audit_log_maxage, "Days that audit logs put aside are kept; 0: for ever")->capture_default_str()->check(CLI::Range(0, 1'000'000));
   server_command->add_option("--log-format", server.log_format, "Log lines as text or as JSON")->capture_default_str()->check(CLI::IsMember({"text", "json"}));
   server_command->add_option("--listen-fd", server.listen_fd)->group("");
   server_command->add_option("--ready-fd", server.ready_fd)->group("");

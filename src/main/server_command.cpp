@@ -21,6 +21,7 @@
 #include "base/strings.hpp"
 #include "client/client.hpp"
 #include "client/informer.hpp"
+#include "client/metrics.hpp"
 #include "main/controllers.hpp"
 #include "main/node_network.hpp"
 #include "main/pki_files.hpp"
@@ -90,6 +91,7 @@ base::Result<server::AuditConfig> audit_config(const ServerOptions& options) {
   config.path = options.audit_log_path;
   config.max_size = static_cast<int64_t>(options.audit_log_maxsize) << 20;
   config.max_backups = options.audit_log_maxbackup;
+  config.max_age_days = options.audit_log_maxage;
   if (options.audit_policy_file.empty()) return config;
   if (config.path.empty()) {
     return base::fail(base::Reason::bad_request, "--audit-policy-file without --audit-log-path: nothing would be written");
@@ -166,6 +168,7 @@ base::Result<void> Cluster::make_api(const std::string& address) {
     responder->send(std::move(response));
   };
   TRY(api_, server::ApiServer::make(config, registry_, *store_, clock_, nodes));
+  api_->metrics().add_source([](std::string& page) { client::append_metrics(page); });
 
   api_->health().add({.name = "poststarthook/start-controllers",
                       .check = [this]() -> base::Result<void> {

@@ -36,6 +36,7 @@ struct ServerOptions {
   std::string audit_policy_file;
   int audit_log_maxsize = 100;     // MiB
   int audit_log_maxbackup = 10;
+  int audit_log_maxage = 0;        // days
   std::string log_format = "text";
 };
 

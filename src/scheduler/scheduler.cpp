@@ -50,7 +50,7 @@ bool wants_node(const api::Pod& pod) {
 class Loop final : public Scheduler {
  public:
   Loop(client::Client client, const sys::Clock& clock)
-      : client_(client), clock_(clock), recorder_(client, clock, kName), queue_(clock), nodes_(client), pods_(client) {
+      : client_(client), clock_(clock), recorder_(client, clock, kName), queue_(clock, "scheduler"), nodes_(client), pods_(client) {
     nodes_.on_change([this](const std::string& name, const auto&, const auto& after) {
       if (after) table_.lock()->put_node(after);
       else table_.lock()->remove_node(name);

@@ -1,5 +1,6 @@
 #include "server/audit.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -81,7 +82,45 @@ base::Value response_status(int code, std::string_view body, std::string_view ty
   return status;
 }
 
+// The name of what was created, or could not be: the URL has none.
+std::string created_name(int code, std::string_view body, std::string_view type, const AuditFacts& facts) {
+  if (body.size() > kMaxBody) return {};
+  auto answer = parse_body(body, type, code >= 400 ? facts.status_kind : facts.kind);
+  if (!answer) return {};
+  return std::string(answer->at({code >= 400 ? "details" : "metadata", "name"}).as_string());
+}
+
+bool is_address(const std::string& text) {
+  unsigned char buffer[sizeof(in6_addr)];
+  return ::inet_pton(AF_INET, text.c_str(), buffer) == 1 || ::inet_pton(AF_INET6, text.c_str(), buffer) == 1;
+}
+
+// "192.0.2.7:4711", "[2001:db8::7]:4711"; what is no such thing is this process.
+std::string address_of(std::string_view peer) {
+  size_t colon = peer.rfind(':');
+  if (colon == std::string_view::npos) return "127.0.0.1";
+  auto address = peer.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  return std::string(address);
+}
+
+// How much of what others say is written down.
+constexpr size_t kMaxForwarded = 32;
+
 }  // namespace
+
+std::vector<std::string> source_ips_of(const net::Request& request) {
+  std::vector<std::string> out;
+  for (const auto& part : base::split(request.headers.get("X-Forwarded-For"), ',')) {
+    std::string address(base::trim(part));
+    if (is_address(address) && out.size() < kMaxForwarded) out.push_back(std::move(address));
+  }
+  std::string real(base::trim(request.headers.get("X-Real-Ip")));
+  if (is_address(real) && std::ranges::find(out, real) == out.end()) out.push_back(std::move(real));
+  auto sender = address_of(request.peer.address);
+  if (out.empty() || out.back() != sender) out.push_back(std::move(sender));
+  return out;
+}
 
 base::Value make_audit_event(const AuditFacts& facts, AuditStage stage, base::Time now, int code, std::string_view body,
                              std::string_view type) {
@@ -107,7 +146,8 @@ base::Value make_audit_event(const AuditFacts& facts, AuditStage stage, base::Ti
   if (!subject.resource.empty()) {
     base::Object reference{{"resource", subject.resource}};
     set_text(reference, "namespace", subject.namespace_);
-    set_text(reference, "name", subject.name);
+    bool unnamed = subject.name.empty() && subject.verb == "create" && stage == AuditStage::response_complete;
+    set_text(reference, "name", unnamed ? created_name(code, body, type, facts) : subject.name);
     set_text(reference, "apiGroup", subject.group);
     set_text(reference, "apiVersion", facts.api_version);
     set_text(reference, "subresource", subject.subresource);
@@ -142,6 +182,7 @@ AuditLog::AuditLog(AuditConfig config, std::shared_ptr<Metrics> metrics)
 base::Result<std::unique_ptr<AuditLog>> AuditLog::open(AuditConfig config, std::shared_ptr<Metrics> metrics) {
   std::unique_ptr<AuditLog> log(new AuditLog(std::move(config), std::move(metrics)));
   CHECK_OK(log->open_file());
+  if (log->fd_ > STDERR_FILENO) log->remove_old();
   log->thread_ = std::thread([self = log.get()] { self->run(); });
   return log;
 }
@@ -244,14 +285,32 @@ void AuditLog::rotate() {
     base::log_error("audit", "cannot put {} aside: {}", config_.path, strerror(errno));
   }
   if (auto opened = open_file(); !opened) base::log_error("audit", "{}", opened.error().message);
-  if (config_.max_backups <= 0) return;
+  remove_old();
+}
+
+// Files put aside of which there are too many, or that are too old by the time in their names.
+void AuditLog::remove_old() {
+  namespace fs = std::filesystem;
+  if (config_.max_backups <= 0 && config_.max_age_days <= 0) return;
+  fs::path path(config_.path);
+  const std::string stem = path.stem().string() + "-", extension = path.extension().string();
   std::vector<std::string> backups;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", error)) {
     std::string name = entry.path().filename().string();
     bool ours = name.starts_with(stem) && name.ends_with(extension) && name.size() >= stem.size() + 23 + extension.size();
-    if (ours) backups.push_back(entry.path().string());
+    if (!ours) continue;
+    auto time = name.substr(stem.size(), 23);
+    time[13] = time[16] = ':';
+    auto put_aside = base::parse_time(time + "Z");
+    if (!put_aside) continue;
+    if (config_.max_age_days > 0 && std::chrono::system_clock::now() - *put_aside > std::chrono::days(config_.max_age_days)) {
+      fs::remove(entry.path(), error);
+    } else {
+      backups.push_back(entry.path().string());
+    }
   }
+  if (config_.max_backups <= 0) return;
   std::ranges::sort(backups);
   while (backups.size() > static_cast<size_t>(config_.max_backups)) {
     fs::remove(backups.front(), error);

@@ -11,12 +11,14 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "api/kinds.hpp"
 #include "base/guarded.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "base/value.hpp"
+#include "net/http.hpp"
 #include "server/audit_policy.hpp"
 #include "server/metrics.hpp"
 
@@ -27,6 +29,7 @@ struct AuditConfig {
   AuditPolicy policy = AuditPolicy::make_default();
   int64_t max_size = 100 << 20;  // bytes, then the file is put aside
   int max_backups = 10;          // files put aside that are kept; 0: all
+  int max_age_days = 0;          // and so long; 0: for ever
 };
 
 // What is known of a request when its verb begins.
@@ -46,7 +49,11 @@ struct AuditFacts {
   api::KindPtr status_kind;  // of failures
 };
 
-// `body` and `type`: of the answer; looked at when the level asks for it, and for the reason of a failure.
+// Where the request comes from: what proxies say of it (X-Forwarded-For, X-Real-Ip), then who sent it.
+std::vector<std::string> source_ips_of(const net::Request& request);
+
+// `body` and `type`: of the answer; looked at when the level asks for it, for the reason of a failure, and
+// for the name of what was created.
 base::Value make_audit_event(const AuditFacts& facts, AuditStage stage, base::Time now, int code, std::string_view body,
                              std::string_view type);
 
@@ -73,6 +80,7 @@ class AuditLog {
   void run();
   void write_lines(const std::deque<std::string>& lines);
   void rotate();
+  void remove_old();
 
   AuditConfig config_;
   std::shared_ptr<Metrics> metrics_;

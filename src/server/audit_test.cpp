@@ -157,6 +157,45 @@ TEST_F(AuditTest, OneLineForEachRequest) {
   EXPECT_EQ(metrics_->audit_events.load(), 1u);
 }
 
+TEST_F(AuditTest, FilesThatAreTooOldGo) {
+  namespace fs = std::filesystem;
+  const std::string old = folder_ + "/audit-2001-01-01T00-00-00.000.log", fresh = folder_ + "/audit-2999-01-01T00-00-00.000.log";
+  const std::string other = folder_ + "/audit-of-somebody-else-2001-01-01.log";
+  for (const auto& path : {old, fresh, other}) ASSERT_TRUE(sys::write_file(path, "x"));
+  AuditConfig config;
+  config.max_age_days = 30;
+  open(std::move(config));
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(fresh));
+  EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(AuditTest, TellsOfProxiesAndOfTheNameThatWasMade) {
+  auto log = open({});
+  Inflight inflight({}, metrics_, log, clock_);
+  auto send = [&](int status, std::string answer, const std::string& forwarded) {
+    net::Request request;
+    request.method = "POST";
+    request.peer.address = "[2001:db8::7]:4711";
+    if (!forwarded.empty()) request.headers.add("X-Forwarded-For", forwarded);
+    request.headers.add("X-Real-Ip", "198.51.100.9");
+    auto one = inflight.begin(request, std::make_shared<testing::Recorder>());
+    RequestTraits traits;
+    traits.audit.subject = subject("create", "pods");
+    traits.audit.subject.name.clear();
+    one->describe(std::move(traits), request);
+    one->send({status, {{"Content-Type", "application/json"}}, {net::make_chunk(std::move(answer))}});
+  };
+  send(201, R"({"kind":"Pod","metadata":{"name":"web-x7f2k","generateName":"web-"}})", "198.51.100.7, nonsense,198.51.100.9");
+  send(409, R"({"kind":"Status","code":409,"details":{"name":"web","kind":"pods"}})", "");
+  auto lines = events(*log);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].at({"objectRef", "name"}).as_string(), "web-x7f2k");
+  EXPECT_EQ(base::write_json(lines[0]["sourceIPs"]), R"(["198.51.100.7","198.51.100.9","2001:db8::7"])");
+  EXPECT_EQ(lines[1].at({"objectRef", "name"}).as_string(), "web");
+  EXPECT_EQ(base::write_json(lines[1]["sourceIPs"]), R"(["198.51.100.9","2001:db8::7"])");
+}
+
 TEST_F(AuditTest, BodiesAndStagesAsThePolicySays) {
   auto policy = AuditPolicy::parse("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: RequestResponse, omitManagedFields: true}\n");
   ASSERT_TRUE(policy);

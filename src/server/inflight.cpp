@@ -17,14 +17,6 @@ constexpr std::string_view kTooMany = "Too many requests, please try again later
 constexpr std::string_view kTooSlow = "Timeout: request did not complete within the allotted timeout";
 constexpr size_t kMaxAuditId = 64;
 
-std::string address_of(std::string_view peer) {
-  size_t colon = peer.rfind(':');
-  if (colon == std::string_view::npos) return "127.0.0.1";  // in-process
-  auto address = peer.substr(0, colon);
-  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-  return std::string(address);
-}
-
 // The client may name its request; what it may not do is put anything else into our log.
 std::string audit_id_of(const net::Request& request) {
   auto given = request.headers.get("Audit-ID");
@@ -106,7 +98,7 @@ void InflightRequest::describe(RequestTraits traits, const net::Request& request
   if (facts.decision.level == AuditLevel::none) return;
   facts.request_uri = uri_of(request);
   facts.user_agent = request.headers.get("User-Agent");
-  facts.source_ips = {address_of(request.peer.address)};
+  facts.source_ips = source_ips_of(request);
   if (facts.decision.level >= AuditLevel::request) {
     facts.request_body = request.body;
     facts.request_type = request.headers.get("Content-Type");
@@ -176,7 +168,8 @@ void InflightRequest::send(net::Response response) {
   for (const auto& chunk : response.body) bytes += chunk ? chunk->size() : 0;
   if (audit_ && traits_.audit.decision.level != AuditLevel::none) {
     std::string body;
-    bool looked_at = response.status >= 400 || traits_.audit.decision.level >= AuditLevel::request_response;
+    bool looked_at = response.status >= 400 || traits_.audit.decision.level >= AuditLevel::request_response ||
+                     (traits_.audit.subject.verb == "create" && traits_.audit.subject.name.empty());
     bool plain = !response.headers.has("Content-Encoding");
     if (looked_at && plain) {
       for (const auto& chunk : response.body) body += chunk ? *chunk : "";
