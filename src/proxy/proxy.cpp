@@ -8,6 +8,7 @@
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"
+#include "client/events.hpp"
 #include "client/informer.hpp"
 #include "proxy/acknowledge.hpp"
 #include "proxy/bpf/kernel.hpp"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstRetry{200};
 constexpr std::chrono::milliseconds kLastRetry{10'000};
+constexpr size_t kEventsAtOnce = 50;
 // How soon node ports are served on an address that the node has got.
 constexpr std::chrono::milliseconds kAddressesEvery{5'000};
 // Services and slices that another proxy serves, or that no proxy does.
@@ -65,6 +67,7 @@ class TableProxy final : public Proxy {
   TableProxy(Config config, client::Client client, const sys::Clock& clock, std::vector<std::unique_ptr<Dataplane>> dataplanes,
              std::vector<Network> node_ports_in, OwnNode own)
       : config_(std::move(config)),
+        client_(client),
         clock_(clock),
         node_ports_in_(std::move(node_ports_in)),
         given_(std::move(own)),
@@ -203,8 +206,9 @@ class TableProxy final : public Proxy {
       if (work.node) look_at_node(work.dirty);
       size_t services = work.dirty.size();
       for (const auto& service : work.dirty) plan(service);
+      bool done = sync(work.dirty);
       work.dirty.clear();
-      if (!sync()) continue;
+      if (!done) continue;
       if (services > 0 || first) {
         status_.synced(std::chrono::duration<double>(clock_.steady_now() - begin).count(), services, work.slice_changes);
         work.slice_changes = 0;
@@ -257,8 +261,25 @@ class TableProxy final : public Proxy {
     health_ports_.set(key, plan_health(*service, slices, place_));
   }
 
-  // Makes the kernel equal to the table. True when it is, in every dataplane.
-  bool sync() {
+  // Users hear of a Service that is not what they asked for, and when it is.
+  void tell_failure(const std::set<std::string>& services, const Dataplane& dataplane, const std::string& error) {
+    if (!events_) events_.emplace(client_, clock_, "kube-proxy", config_.node_name);
+    for (const auto& key : services) {
+      auto service = services_.get(key);
+      if (!service || unprogrammed_.size() >= kEventsAtOnce || !unprogrammed_.insert(key).second) continue;
+      events_->warning(client::ref_of(*service), "ServiceNotProgrammed",
+                       fmt::format("node {}: {}: {}; what was before stays, and it is tried again", config_.node_name,
+                                   dataplane.name(), error));
+    }
+  }
+  void tell_success() {
+    for (const auto& key : std::exchange(unprogrammed_, {}))
+      if (auto service = services_.get(key))
+        events_->normal(client::ref_of(*service), "ServiceProgrammed", fmt::format("node {} has it in the kernel", config_.node_name));
+  }
+
+  // Makes the kernel equal to the table, in which `services` have changed. True when it is, in every dataplane.
+  bool sync(const std::set<std::string>& services) {
     if (auto addresses = node_addresses(node_ports_in_)) builder_.set_node_addresses(std::move(*addresses));
     else base::log_warning("proxy", "{}", addresses.error().message);
     auto change = builder_.take_change();
@@ -268,7 +289,8 @@ class TableProxy final : public Proxy {
         all = all && plane.known;
         continue;
       }
-      auto done = plane.known ? plane.dataplane->apply(builder_.table(), change) : plane.dataplane->rebuild(builder_.table());
+      bool was_known = plane.known;
+      auto done = was_known ? plane.dataplane->apply(builder_.table(), change) : plane.dataplane->rebuild(builder_.table());
       plane.known = done.has_value();
       plane.pause = done ? std::chrono::milliseconds(0) : std::clamp(plane.pause * 2, kFirstRetry, kLastRetry);
       plane.again = clock_.steady_now() + plane.pause;
@@ -276,11 +298,15 @@ class TableProxy final : public Proxy {
       all = false;
       status_.failed();
       base::log_error("proxy", "{}: {}; it is tried again from nothing", plane.dataplane->name(), done.error().message);
+      // At a start it is all of them, and the log and /healthz say so.
+      if (was_known) tell_failure(services, *plane.dataplane, done.error().message);
     }
+    if (all && !unprogrammed_.empty()) tell_success();
     return all;
   }
 
   const Config config_;
+  const client::Client client_;
   const sys::Clock& clock_;
   std::vector<Network> node_ports_in_;
   const OwnNode given_;
@@ -295,6 +321,8 @@ class TableProxy final : public Proxy {
   Place place_;
   TableBuilder builder_;
   std::vector<Plane> planes_;  // counts() looks at them too: never altered
+  std::set<std::string> unprogrammed_;            // Services of which users heard that they are not in the kernel
+  std::optional<client::EventRecorder> events_;  // made when there is something to say
   HealthPorts health_ports_;
   std::unique_ptr<net::Server> status_server_;
   std::jthread thread_;

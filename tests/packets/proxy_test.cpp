@@ -5,11 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "base/guarded.hpp"
 #include "base/json.hpp"
 #include "client/transport.hpp"
+#include "proxy/nft/apply.hpp"
 #include "proxy/proxy.hpp"
 #include "sys/fd.hpp"
 #include "sys/namespaces.hpp"
@@ -45,8 +48,17 @@ class SmallApi {
     state->objects[path].erase(name);
     tell(*state, path, "DELETED", object);
   }
+  bool was_posted(const std::string& text) const {
+    auto state = state_.lock();
+    return std::any_of(state->posted.begin(), state->posted.end(), [&](const auto& body) { return body.find(text) != std::string::npos; });
+  }
   void handle(const net::Request& request, const std::shared_ptr<net::Responder>& responder) {
     auto state = state_.lock();
+    if (request.method == "POST") {
+      state->posted.push_back(request.body);
+      responder->send({201, {{"Content-Type", "application/json"}}, {net::make_chunk(request.body)}});
+      return;
+    }
     auto& objects = state->objects[request.path];
     if (request.query.has("watch")) {
       auto after = std::stoll(std::string(request.query.get("resourceVersion")));
@@ -69,6 +81,7 @@ class SmallApi {
     int64_t revision = 1;
     std::map<std::string, std::map<std::string, std::pair<int64_t, base::Value>>> objects;
     std::vector<std::pair<std::string, std::shared_ptr<net::BodyStream>>> streams;
+    std::vector<std::string> posted;  // bodies
   };
   static void write(net::BodyStream& stream, const std::string& type, const base::Value& object) {
     base::Value event;
@@ -278,6 +291,26 @@ TEST_F(ProxyRun, node_ports_in_both_families_and_health_checks) {
   api_.remove(kServices, "web");
   until("203.0.113.1", Protocol::tcp, 80, Kind::drop);  // nobody's any more; it leaves the node
   EXPECT_TRUE(says("http://127.0.0.1:32000/", ""));
+}
+
+// Somebody flushed all rules of the machine: the next change fails, users hear of it, and everything is there again.
+TEST_F(ProxyRun, rules_that_were_taken_away_come_back_and_the_service_says_so) {
+  api_.put(kServices, "a", service("10.96.0.10"));
+  api_.put(kServices, "b", service("10.96.0.11"));
+  api_.put(kSlices, "a-1", slice("a", {"pod1"}));
+  start();
+  until("10.96.0.10", Protocol::tcp, 80, Kind::forward, "10.244.0.11:8080");
+  auto runner = proxy::nft::Runner::find(world_->node_namespace());
+  ASSERT_TRUE(runner);
+  ASSERT_TRUE(runner->apply("flush ruleset\n"));
+  until("10.96.0.10", Protocol::tcp, 80, Kind::drop);
+  api_.put(kSlices, "b-1", slice("b", {"pod2"}));
+  until("10.96.0.11", Protocol::tcp, 80, Kind::forward, "10.244.0.12:8080");
+  until("10.96.0.10", Protocol::tcp, 80, Kind::forward, "10.244.0.11:8080");
+  auto begin = std::chrono::steady_clock::now();
+  while (!api_.was_posted("ServiceProgrammed") && std::chrono::steady_clock::now() - begin < 5s) std::this_thread::yield();
+  EXPECT_TRUE(api_.was_posted("ServiceNotProgrammed"));
+  EXPECT_TRUE(api_.was_posted("ServiceProgrammed"));
 }
 
 // Pings are answered at the address that the Node says it has.
