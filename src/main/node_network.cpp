@@ -145,6 +145,13 @@ std::string first_address(const std::string& cidr) {
   return ::inet_ntop(AF_INET, &address, text, sizeof text);
 }
 
+std::string usable_ranges(const std::string& cidrs) {
+  if (node::has_ipv6()) return cidrs;
+  auto pieces = base::split(cidrs, ',');
+  std::erase_if(pieces, [](const std::string& piece) { return piece.find(':') != std::string::npos; });
+  return pieces.empty() ? cidrs : base::join(pieces, ",");
+}
+
 base::Result<void> route_service_cidr(const std::string& cidr) {
   bool v6 = cidr.find(':') != std::string::npos;
   if (v6 && !node::has_ipv6()) return {};

@@ -130,6 +130,7 @@ class Cluster {
   ClusterPaths paths_;
   sys::SystemClock clock_;
   sys::Fd pid_lock_;
+  std::string service_cidr_;
   std::vector<base::Cidr> services_;
   std::pair<int, int> node_ports_;
   api::Registry registry_;
@@ -151,7 +152,7 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                                        .window_events = static_cast<size_t>(options_.watch_history_revisions),
                                        .window_age = std::chrono::minutes(options_.watch_history_minutes)}));
   server::Config config;
-  config.service_cidr = options_.service_cidr;
+  config.service_cidr = service_cidr_;
   config.node_port_first = node_ports_.first;
   config.node_port_last = node_ports_.second;
   config.advertise_address = address;
@@ -206,7 +207,8 @@ base::Result<void> Cluster::start() {
   CHECK_OK(sys::make_dirs(paths_.run_dir, 0755));
   TRY(pid_lock_, lock_pid_file(paths_));
   TRY(std::string address, node_address(options_.address));
-  TRY(services_, base::parse_cidrs(options_.service_cidr));
+  service_cidr_ = usable_ranges(options_.service_cidr);
+  TRY(services_, base::parse_cidrs(service_cidr_));
   for (const auto& cidr : services_) CHECK_OK(route_service_cidr(cidr.text()));
   TRY(node_ports_, parse_port_range(options_.node_port_range));
   auto wanted = options_.load_balancer_addresses;
@@ -229,7 +231,7 @@ base::Result<void> Cluster::start() {
   scheduler_->start();
 
   proxy::Config proxy_config{.node_name = paths_.netns_name, .pod_cidr = options_.cluster_cidr,
-                             .service_cidr = options_.service_cidr};
+                             .service_cidr = service_cidr_};
   proxy_config.mode = options_.proxy_mode;
   proxy_config.bpf_pins = paths_.bpf_pins;
   proxy_config.pod_namespaces = {paths_.run_dir + "/netns"};
