@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/log.hpp"
+
 namespace node {
 namespace {
 
@@ -58,8 +60,33 @@ bool Drain::must_wait(const std::string& uid, const std::string& key, std::strin
   return true;
 }
 
+bool Drain::is_busy(const std::string& uid, const std::string& netns) {
+  std::shared_ptr<Ending> ending;
+  {
+    auto state = state_.lock();
+    if (!state->plan.was_in_use(uid, clock_.now())) return false;
+    ending = state->endings[uid];
+  }
+  if (!ending) {
+    auto sockets = sys::TcpSockets::open(netns);
+    if (!sockets) {
+      base::log_warning("node", "connections of a pod that ends: {}", sockets.error().message);
+      return false;
+    }
+    ending = std::make_shared<Ending>(Ending{std::move(*sockets), {}});
+    state_.lock()->endings[uid] = ending;
+  }
+  auto sockets = ending->sockets.list();
+  if (!sockets) {
+    base::log_warning("node", "connections of a pod that ends: {}", sockets.error().message);
+    return false;
+  }
+  return !ending->plan.look(*sockets, clock_.steady_now());
+}
+
 void Drain::forget(const std::string& uid) {
   auto state = state_.lock();
+  state->endings.erase(uid);
   state->waiting.erase(uid);
   state->plan.forget(uid);
 }

@@ -4,13 +4,16 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/guarded.hpp"
 #include "client/client.hpp"
 #include "client/informer.hpp"
 #include "node/drain_plan.hpp"
+#include "node/quiet_plan.hpp"
 #include "sys/clock.hpp"
+#include "sys/tcp_sockets.hpp"
 
 namespace node {
 
@@ -23,11 +26,19 @@ class Drain {
 
   // Whether that pod must wait; from then on it is woken when that changes. `why` says for whom.
   bool must_wait(const std::string& uid, const std::string& key, std::string& why);
+  // Whether requests are still under way to that pod, which gets no new connections any more: look again soon. Only the
+  // worker that holds the pod's key asks.
+  bool is_busy(const std::string& uid, const std::string& netns);
   void forget(const std::string& uid);
 
  private:
+  struct Ending {
+    sys::TcpSockets sockets;
+    QuietPlan plan;
+  };
   struct State {
     DrainPlan plan;
+    std::map<std::string, std::shared_ptr<Ending>> endings;  // by uid
     std::map<std::string, std::string> waiting;  // uid -> key
   };
   void wake_who_may_go();

@@ -79,6 +79,10 @@ void DrainPlan::on_lease(const std::string& name, const api::Lease* lease) {
                                           : base::Time{}};
 }
 
+bool DrainPlan::any_live(base::Time now) const {
+  return std::any_of(proxies_.begin(), proxies_.end(), [&](const auto& item) { return item.second.live_until >= now; });
+}
+
 uint64_t DrainPlan::needed(const std::map<std::string, Place>& places) const {
   uint64_t needed = 0;
   for (const auto& [slice, place] : places) needed = std::max(needed, place.out_since);
@@ -88,14 +92,13 @@ uint64_t DrainPlan::needed(const std::map<std::string, Place>& places) const {
 DrainPlan::Wait DrainPlan::waits(const std::string& uid, base::Time now) const {
   const auto pod = pods_.find(uid);
   if (pod == pods_.end()) return Wait::none;
-  const auto live = [&](const auto& item) { return item.second.live_until >= now; };
-  if (std::none_of(proxies_.begin(), proxies_.end(), live)) return Wait::none;
+  if (!any_live(now)) return Wait::none;
   for (const auto& [slice, place] : pod->second) {
     if (place.in_use) return Wait::slices;
   }
   const uint64_t revision = needed(pod->second);
   const bool behind = std::any_of(proxies_.begin(), proxies_.end(), [&](const auto& item) {
-    return live(item) && item.second.applied < revision;
+    return item.second.live_until >= now && item.second.applied < revision;
   });
   return behind ? Wait::proxies : Wait::none;
 }

@@ -24,6 +24,8 @@ class DrainPlan {
 
   enum class Wait : uint8_t { none, slices, proxies };
   Wait waits(const std::string& uid, base::Time now) const;
+  // Whether proxies have sent it connections, as far as is known.
+  bool was_in_use(const std::string& uid, base::Time now) const { return pods_.contains(uid) && any_live(now); }
   // "the proxies on a, b have not taken it out": for who was waited for in vain.
   std::string reason(const std::string& uid, base::Time now) const;
 
@@ -36,6 +38,7 @@ class DrainPlan {
     uint64_t applied = 0;
     base::Time live_until{};
   };
+  bool any_live(base::Time now) const;
   uint64_t needed(const std::map<std::string, Place>& places) const;
 
   std::map<std::string, std::map<std::string, Place>> pods_;  // by uid, by slice

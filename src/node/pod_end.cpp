@@ -15,6 +15,8 @@ namespace {
 
 using State = ContainerRecord::State;
 
+constexpr std::chrono::milliseconds kQuietLook{2};
+
 void send_signal(const ContainerRecord& container, int signal) {
   auto process = sys::open_pidfd(container.pid);
   // The descriptor first, then the look: the number cannot change hands in between.
@@ -65,15 +67,18 @@ base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std:
 bool PodSync::must_drain(const api::Pod& pod, PodRecord& record, std::chrono::seconds grace) {
   const auto running = [](const ContainerRecord& c) { return c.state == State::running; };
   if (std::none_of(record.containers.begin(), record.containers.end(), running)) return false;
+  if (c_.config.drain_timeout.count() == 0) return false;
   std::string why;
-  if (!c_.drain.must_wait(record.uid, record.key(), why)) return false;
+  const bool waits = c_.drain.must_wait(record.uid, record.key(), why);
   const auto limit =
       record.end_asked + std::min<std::chrono::milliseconds>(c_.config.drain_timeout, std::chrono::milliseconds(grace) / 2);
   if (c_.clock.now() < limit) {
-    again_at(record, limit);
+    // Nothing new comes any more: what is under way may come to its end.
+    if (!waits && (record.host_network || !c_.drain.is_busy(record.uid, record.netns))) return false;
+    again_at(record, waits ? limit : std::min(limit, c_.clock.now() + kQuietLook));
     return true;
   }
-  event(pod, true, "DrainTimeout", "Ending the pod although it may still be sent connections: " + why);
+  if (waits) event(pod, true, "DrainTimeout", "Ending the pod although it may still be sent connections: " + why);
   return false;
 }
 

@@ -98,7 +98,7 @@ class PodSync {
 
   // pod_end.cpp
   base::Result<void> end_pod(const api::Pod* pod, PodRecord& record, std::chrono::seconds grace);
-  // True while the proxies still may send it connections, within limits.
+  // True while the proxies still may send it connections, or requests are under way; within limits.
   bool must_drain(const api::Pod& pod, PodRecord& record, std::chrono::seconds grace);
   base::Result<bool> stop_containers(const api::Pod* pod, PodRecord& record);
   base::Result<void> clean_up(PodRecord& record, bool logs_too);
