@@ -169,7 +169,7 @@ DialledFetch::DialledFetch(const FetchAddress& address) : where_(address.text())
     to = reinterpret_cast<sockaddr*>(&v6);
     size = sizeof v6;
   } else {
-    fail("dial tcp: lookup " + address.ip + ": no such host");
+    fail("dial tcp: lookup " + address.ip + ": only IP addresses can be probed yet");
     return;
   }
   fd_.reset(::socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -128,7 +128,7 @@ TEST(Fetch, RefusedAsGoSaysIt) {
   auto fetch = fetch_connect({"127.0.0.1", port});
   finish(*fetch);
   EXPECT_EQ(fetch->error(), "dial tcp 127.0.0.1:" + std::to_string(port) + ": connect: connection refused");
-  EXPECT_EQ(fetch_connect({"no.such.host", 80})->error(), "dial tcp: lookup no.such.host: no such host");
+  EXPECT_EQ(fetch_connect({"no.such.host", 80})->error(), "dial tcp: lookup no.such.host: only IP addresses can be probed yet");
 }
 
 // Frames of HTTP/2 by hand: settings, the head with status 200 (indexed), one message, trailers with grpc-status 0.

@@ -151,7 +151,7 @@ class NetworkAttempt final : public ProbeAttempt {
     const bool dialling = fetch_->state() == net::Fetch::State::connecting;
     const std::string dial = "dial tcp " + address().text() + ": i/o timeout";
     if (asked_.kind == ProbeAction::Kind::tcp) return failure(dial);
-    const std::string limit = std::to_string(spec_.timing.timeout.count()) + "s";
+    const std::string limit = seconds_text(spec_.timing.timeout);
     if (asked_.kind == ProbeAction::Kind::grpc) {
       if (!dialling) return {ProbeAnswer::Kind::failure, "timeout: health rpc did not complete within " + limit};
       return {ProbeAnswer::Kind::failure, "timeout: failed to connect service " + quoted(address().text()) +

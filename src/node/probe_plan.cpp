@@ -135,6 +135,10 @@ std::string quoted(std::string_view text) {
   return out + "\"";
 }
 
+std::string seconds_text(std::chrono::milliseconds time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + "s";
+}
+
 std::string ProbeAction::url() const {
   return (tls ? "https://" : "http://") + host_and_port(host, port) + target;
 }
@@ -219,7 +223,7 @@ HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int r
   return answer(ProbeAnswer::Kind::failure, "HTTP probe failed with statuscode: " + std::to_string(status));
 }
 
-ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::seconds timeout) {
+ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::milliseconds timeout) {
   static constexpr int kDeadlineExceeded = 4, kUnimplemented = 12;
   static constexpr const char* kCodes[] = {"OK",           "Canceled",           "Unknown",          "InvalidArgument",
                                            "DeadlineExceeded", "NotFound",       "AlreadyExists",    "PermissionDenied",
@@ -232,7 +236,7 @@ ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving,
     return failure("error: this server does not implement the grpc health protocol (grpc.health.v1.Health): " + message);
   }
   if (grpc_status == kDeadlineExceeded)
-    return failure("timeout: health rpc did not complete within " + std::to_string(timeout.count()) + "s");
+    return failure("timeout: health rpc did not complete within " + seconds_text(timeout));
   if (grpc_status != 0) {
     const std::string code = grpc_status > 0 && grpc_status < 17 ? kCodes[grpc_status] : "Unknown";
     return failure("error: health rpc probe failed: rpc error: code = " + code + " desc = " + message);

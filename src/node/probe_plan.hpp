@@ -21,9 +21,9 @@ enum class ProbeKind : uint8_t { startup, readiness, liveness };
 std::string_view probe_kind_name(ProbeKind kind);  // "Readiness"
 
 struct ProbeTiming {
-  std::chrono::seconds initial_delay{0};
-  std::chrono::seconds period{10};
-  std::chrono::seconds timeout{1};
+  std::chrono::milliseconds initial_delay{0};
+  std::chrono::milliseconds period{10'000};
+  std::chrono::milliseconds timeout{1'000};
   int success_threshold = 1;
   int failure_threshold = 3;
   bool operator==(const ProbeTiming&) const = default;
@@ -97,7 +97,7 @@ struct HttpVerdict {
 };
 HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int redirects, int status,
                        std::string_view location, const std::string& body);
-ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::seconds timeout);
+ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::milliseconds timeout);
 
 // The events that an answer is worth: nothing for a success.
 struct ProbeEvent {
@@ -106,6 +106,7 @@ struct ProbeEvent {
 };
 std::optional<ProbeEvent> event_of(ProbeKind kind, const ProbeAnswer& answer);
 
+std::string seconds_text(std::chrono::milliseconds time);  // "1s"
 // As Go's %q prints a command in messages.
 std::string quoted(std::string_view text);
 

@@ -25,12 +25,19 @@ bool Probes::Watched::started() const {
   return startup == slots.end() || startup->second.run.good();
 }
 
-Probes::Probes(const Runtime& runtime, const sys::Clock& clock, client::EventRecorder& events, std::string run_dir,
+BeginProbe begin_probes_with(const Runtime& runtime, std::string run_dir) {
+  return [&runtime, run_dir = std::move(run_dir)](const std::string& id, const std::string& bundle,
+                                                  const ProbeSpec& spec) {
+    if (spec.action.kind != ProbeAction::Kind::exec) return try_network(spec);
+    return try_command(runtime, id, bundle, spec, run_dir + "/probe-" + base::make_name_suffix(12));
+  };
+}
+
+Probes::Probes(BeginProbe begin, const sys::Clock& clock, client::EventRecorder& events,
                std::function<void(const std::string& key)> changed)
-    : runtime_(runtime),
+    : begin_(std::move(begin)),
       clock_(clock),
       events_(events),
-      run_dir_(std::move(run_dir)),
       changed_(std::move(changed)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
@@ -140,9 +147,7 @@ Steady Probes::start_due() {
   }
   for (const auto& one : due) {
     const bool command = one.spec.action.kind == ProbeAction::Kind::exec;
-    auto attempt = command ? try_command(runtime_, one.id, one.bundle, one.spec,
-                                         run_dir_ + "/probe-" + base::make_name_suffix(12))
-                           : try_network(one.spec);
+    auto attempt = begin_(one.id, one.bundle, one.spec);
     trying_.push_back({one.id, one.kind, clock_.steady_now() + one.spec.timing.timeout, std::move(attempt), command});
   }
   return next;

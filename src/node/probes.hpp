@@ -42,9 +42,15 @@ struct ProbeVerdict {
   std::optional<int64_t> grace;     // that the probe grants
 };
 
+// Begins one try, on the loop's thread.
+using BeginProbe = std::function<std::unique_ptr<ProbeAttempt>(const std::string& container_id,
+                                                               const std::string& bundle, const ProbeSpec& spec)>;
+// The real one. `run_dir` is for files that come and go.
+BeginProbe begin_probes_with(const Runtime& runtime, std::string run_dir);
+
 class Probes {
  public:
-  Probes(const Runtime& runtime, const sys::Clock& clock, client::EventRecorder& events, std::string run_dir,
+  Probes(BeginProbe begin, const sys::Clock& clock, client::EventRecorder& events,
          std::function<void(const std::string& key)> changed);
   ~Probes();
   base::Result<void> start();
@@ -89,10 +95,9 @@ class Probes {
   void advance();
   void answer(const Trying& trying, const ProbeAnswer& answer);
 
-  const Runtime& runtime_;
+  const BeginProbe begin_;
   const sys::Clock& clock_;
   client::EventRecorder& events_;
-  const std::string run_dir_;
   const std::function<void(const std::string& key)> changed_;
   base::Guarded<State> state_;
   sys::Fd wake_;
