@@ -126,6 +126,28 @@ TEST(Workers, DoAllThatWasPostedAlsoAtTheEnd) {
   EXPECT_EQ(done, 201);
 }
 
+TEST(Workers, LongJobsNeverHaveAllThreads) {
+  Workers workers(2);
+  std::promise<void> go;
+  auto gone = go.get_future().share();
+  std::atomic<int> long_done{0};
+  for (int i = 0; i < 3; ++i) {
+    workers.post([&] {
+      gone.wait();
+      ++long_done;
+    }, Workers::Length::long_);
+  }
+  for (int i = 0; i < 3; ++i) {
+    std::promise<void> usual;
+    workers.post([&] { usual.set_value(); });
+    usual.get_future().wait();  // else this test never ends
+  }
+  EXPECT_EQ(long_done, 0);
+  go.set_value();
+  workers.close();
+  EXPECT_EQ(long_done, 3);
+}
+
 // Large enough to be decided ahead always.
 class AheadServer : public ServerTest {
  protected:

@@ -26,13 +26,14 @@ void Workers::close() {
   for (auto& thread : threads) thread.join();
 }
 
-void Workers::post(std::function<void()> job) {
+void Workers::post(std::function<void()> job, Length length) {
   {
     auto queue = queue_.lock();
     if (!queue->closed) {
-      queue->jobs.push_back(std::move(job));
-      bool wake = queue->idle >= queue->jobs.size();
-      if (!wake && queue->threads.size() < count_) queue->threads.emplace_back([this] { run(); });
+      (length == Length::long_ ? queue->long_ : queue->usual).push_back(std::move(job));
+      bool wake = queue->idle > 0;
+      bool busy = queue->idle < queue->usual.size() + queue->long_.size();
+      if (busy && queue->threads.size() < count_) queue->threads.emplace_back([this] { run(); });
       queue.native().unlock();
       if (wake) wake_.notify_one();
       return;
@@ -41,19 +42,31 @@ void Workers::post(std::function<void()> job) {
   job();
 }
 
+std::deque<std::function<void()>>* Workers::next(Queue& queue) const {
+  bool may_long = !queue.long_.empty() && (queue.long_running + 1 < count_ || queue.closed);
+  if (may_long && (queue.long_next || queue.usual.empty())) return &queue.long_;
+  return queue.usual.empty() ? nullptr : &queue.usual;
+}
+
 void Workers::run() {
+  auto queue = queue_.lock();
   while (true) {
-    std::function<void()> job;
-    {
-      auto queue = queue_.lock();
-      ++queue->idle;
-      wake_.wait(queue.native(), [&] { return queue->closed || !queue->jobs.empty(); });
-      --queue->idle;
-      if (queue->jobs.empty()) return;
-      job = std::move(queue->jobs.front());
-      queue->jobs.pop_front();
-    }
+    ++queue->idle;
+    std::deque<std::function<void()>>* from = nullptr;
+    wake_.wait(queue.native(), [&] { return (from = next(*queue)) || queue->closed; });
+    --queue->idle;
+    if (!from) return;
+    const bool takes_long = from == &queue->long_;
+    auto job = std::move(from->front());
+    from->pop_front();
+    queue->long_next = !takes_long;
+    queue->long_running += takes_long;
+    queue.native().unlock();
     job();
+    job = nullptr;
+    queue.native().lock();
+    // Another long one may have waited for this.
+    if (takes_long && queue->long_running-- == count_ - 1 && !queue->long_.empty()) wake_.notify_one();
   }
 }
 

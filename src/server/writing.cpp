@@ -31,6 +31,10 @@ constexpr std::string_view kOwnManager = "kube-apiserver";  // of what this serv
 // writer, and in any case. Below, the way to another thread costs more than it saves.
 constexpr size_t kAheadBytes = 1u << 10;
 constexpr size_t kAheadAlways = 32u << 10;
+// From here on the workers take it for long.
+constexpr size_t kLong = 256u << 10;
+
+Workers::Length length_of(size_t size) { return size >= kLong ? Workers::Length::long_ : Workers::Length::usual; }
 
 // Writes that have come and are not over yet.
 struct Uncount {
@@ -131,7 +135,7 @@ void answer(Core& core, const std::shared_ptr<Pending>& pending, base::Result<st
   }
   if (!revision) return pending->exchange->fail(revision.error());
   if (is_light(*pending)) return guarded();
-  core.workers->post(guarded);
+  core.workers->post(guarded, length_of(pending->size));
 }
 
 void submit_pending(Core& core, const std::shared_ptr<Pending>& pending) {
@@ -239,14 +243,15 @@ bool ready_to_go(const Writing& writing, const base::Value& object) {
 bool post_large(Core& core, const ExchangePtr& exchange, const Resource& resource, Serve serve) {
   if (exchange->request.body.size() < kAheadAlways || exchange->on_worker) return false;
   exchange->on_worker = true;
-  core.workers->post([&core, exchange, &resource, serve] {
+  auto read = [&core, exchange, &resource, serve] {
     try {
       serve(core, exchange, resource);
     } catch (const std::exception& e) {
       base::log_error("server", "reading a write of {} failed: {}", resource.qualified, e.what());
       exchange->fail(internal(e.what()));
     }
-  });
+  };
+  core.workers->post(std::move(read), length_of(exchange->request.body.size()));
   return true;
 }
 
@@ -262,7 +267,7 @@ void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bo
   bool ahead = pending->size >= (others ? kAheadBytes : kAheadAlways) && !allocates(resource);
   if (!ahead) return submit_pending(core, pending);
   if (pending->exchange->on_worker) return submit_ahead(core, pending);
-  core.workers->post([&core, pending] { submit_ahead(core, pending); });
+  core.workers->post([&core, pending] { submit_ahead(core, pending); }, length_of(pending->size));
 }
 
 void submit_quiet(Core& core, const Resource& resource, bool dry_run, Decide decide, store::Done done) {
