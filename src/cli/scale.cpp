@@ -69,7 +69,7 @@ Command scale_command() {
   return {.name = "scale",
           .aliases = {},
           .usage = "scale --replicas=COUNT (TYPE NAME | TYPE/NAME | -f FILE) [--current-replicas=COUNT]",
-          .summary = "Set how many pods a replication controller keeps",
+          .summary = "Set how many pods a deployment, replica set or replication controller keeps",
           .flags = {{"replicas", Type::integer, "The new number of pods"},
                     {"current-replicas", Type::integer, "Only when it has this many now"},
                     kFilenameFlag,
