@@ -147,15 +147,17 @@ std::optional<ServiceHealth> plan_health(const api::Service& service, const Slic
   const auto& spec = service.spec;
   auto port = spec.health_check_node_port.value_or(0);
   if (port < 1 || port > 65'535 || spec.type != "LoadBalancer" || spec.external_traffic_policy != "Local") return std::nullopt;
-  std::set<std::string> ready;
+  std::map<std::string, std::set<std::string>> ready;  // by family: a pod of two counts once
   for (const auto& slice : slices) {
     for (const auto& e : slice->endpoints) {
       bool is_ready = !e.conditions || e.conditions->ready.value_or(true);
       if (is_ready && !e.addresses.empty() && !place.node_name.empty() && e.node_name == place.node_name)
-        ready.insert(e.addresses[0]);
+        ready[slice->address_type].insert(e.addresses[0]);
     }
   }
-  return ServiceHealth{static_cast<uint16_t>(port), service.metadata.namespace_, service.metadata.name, ready.size()};
+  size_t most = 0;
+  for (const auto& [family, addresses] : ready) most = std::max(most, addresses.size());
+  return ServiceHealth{static_cast<uint16_t>(port), service.metadata.namespace_, service.metadata.name, most};
 }
 
 net::Response health_answer(const ServiceHealth& health, bool proxy_healthy) {

@@ -47,6 +47,12 @@ TEST(Health, ready_endpoints_of_this_node_count) {
   auto health = plan_health(balanced(), here({{"me", true}, {"me", false}, {"other", true}, {"me", true}}), {"me", ""});
   ASSERT_TRUE(health);
   EXPECT_EQ(*health, (ServiceHealth{32'000, "shop", "web", 2}));
+  auto both = here({{"me", true}});
+  auto six = std::make_shared<api::EndpointSlice>(*both[0]);
+  six->address_type = "IPv6";
+  six->endpoints[0].addresses = {"fd00::1"};
+  both.push_back(six);
+  EXPECT_EQ(plan_health(balanced(), both, {"me", ""})->local_endpoints, 1u);  // one pod
   auto s = balanced();
   s.spec.external_traffic_policy = "Cluster";
   EXPECT_FALSE(plan_health(s, {}, {"me", ""}));

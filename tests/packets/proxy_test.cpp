@@ -280,7 +280,7 @@ TEST_F(ProxyRun, node_ports_in_both_families_and_health_checks) {
   until("192.0.2.1", Protocol::tcp, 30'080, Kind::forward, "10.244.0.11:8080");
   until(twin("192.0.2.1"), Protocol::tcp, 30'080, Kind::forward, twin("10.244.0.12") + ":8080");
   until("203.0.113.1", Protocol::tcp, 80, Kind::forward, "10.244.0.11:8080");
-  EXPECT_TRUE(says("http://127.0.0.1:32000/", "\"localEndpoints\": 2"));
+  EXPECT_TRUE(says("http://127.0.0.1:32000/", "\"localEndpoints\": 1"));
   EXPECT_TRUE(says("http://192.0.2.1:10256/healthz", "\"nodeEligible\": true"));
   EXPECT_TRUE(says("http://127.0.0.1:10249/metrics", "kubeproxy_sync_proxy_rules_service_changes_total 1"));
   EXPECT_TRUE(says("http://192.0.2.1:10256/metrics", "404"));
