@@ -22,6 +22,7 @@ namespace {
 constexpr std::string_view kRange = "range ";  // what a key of the queue is about
 constexpr std::string_view kService = "service ";
 constexpr std::string_view kAddress = "address ";
+constexpr std::string_view kKubernetes = "default/kubernetes";
 
 std::string key_for(std::string_view what, std::string_view name) { return std::string(what) + std::string(name); }
 
@@ -54,6 +55,7 @@ class ServiceCidrLoop final : public Controller {
     });
     services_.on_change([this](const std::string& key, const ServicePtr& before, const ServicePtr& after) {
       follow_ports(key, before.get(), after.get());
+      if (key == kKubernetes) *kubernetes_.lock() = after ? after : before;
       if (before && after && before->spec.cluster_ips == after->spec.cluster_ips && node_ports_of(*before) == node_ports_of(*after)) return;
       worker_.queue().add(key_for(kService, key));
     });
@@ -179,9 +181,23 @@ class ServiceCidrLoop final : public Controller {
     return it != owners->end() && it->second.size() > 1;
   }
 
+  // Who deletes all Services means their own: this one comes back as it was.
+  base::Result<void> restore_kubernetes() {
+    ServicePtr last = *kubernetes_.lock();
+    if (!last) return {};
+    api::Service fresh;
+    fresh.metadata.namespace_ = last->metadata.namespace_;
+    fresh.metadata.name = last->metadata.name;
+    fresh.metadata.labels = {{"component", "apiserver"}, {"provider", "kubernetes"}};
+    fresh.spec = last->spec;
+    auto made = client_.create(fresh);
+    if (made || made.error().reason == base::Reason::already_exists) return {};
+    return std::unexpected(std::move(made).error().wrap("Service default/kubernetes"));
+  }
+
   base::Result<void> sync_service(const std::string& key) {
     auto service = services_.get(key);
-    if (!service) return {};
+    if (!service) return key == kKubernetes ? restore_kubernetes() : base::Result<void>();
     for (const auto& finding : check_node_ports(*service, ports_, [this](int64_t port) { return is_shared(port); })) {
       recorder_.warning(client::ref_of(*service), finding.reason, finding.message);
     }
@@ -237,6 +253,7 @@ class ServiceCidrLoop final : public Controller {
 
   const PortRange ports_;
   base::Guarded<std::map<int64_t, std::set<std::string>>> port_owners_;  // Services by node port
+  base::Guarded<ServicePtr> kubernetes_;  // as it was last
   client::Client client_;
   const sys::Clock& clock_;
   client::EventRecorder recorder_;
