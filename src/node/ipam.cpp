@@ -54,7 +54,8 @@ base::Result<std::unique_ptr<Ipam>> Ipam::open(const std::string& cidrs, const s
     TRY(auto range, make_range(cidr));
     for (const auto& other : state->ranges) {
       if (other.first.v6 == range.first.v6)
-        return base::fail(base::Reason::invalid, "the pod ranges \"" + cidrs + "\" are two of one family: give one of each");
+        return base::fail(base::Reason::invalid,
+                          "the pod ranges \"" + cidrs + "\" are two of one family: give one of each");
     }
     state->ranges.push_back(range);
   }

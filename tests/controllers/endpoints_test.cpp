@@ -130,7 +130,8 @@ class EndpointControllers : public server::testing::ServerTest {
                                 {"podIPs", base::Array{base::Object{{"ip", ip}}}},
                                 {"conditions", base::Array{base::Object{{"type", "Ready"},
                                                                         {"status", ready ? "True" : "False"}}}}}}};
-    auto done = client_->patch(client::resource_of<api::Pod>("default"), name, client::PatchType::merge, patch, "status");
+    auto pods = client::resource_of<api::Pod>("default");
+    auto done = client_->patch(pods, name, client::PatchType::merge, patch, "status");
     ASSERT_TRUE(done) << done.error().message;
   }
   // Blocks until the slices say so.
@@ -185,7 +186,8 @@ TEST_F(EndpointControllers, WritesOnlyWhatChanged) {
   int before = slices_->changes();
   // Nothing of this matters to an endpoint ...
   for (int i = 0; i < 20; ++i) {
-    base::Value note = base::Object{{"metadata", base::Object{{"annotations", base::Object{{"n", std::to_string(i)}}}}}};
+    base::Object annotations{{"n", std::to_string(i)}};
+    base::Value note = base::Object{{"metadata", base::Object{{"annotations", std::move(annotations)}}}};
     ASSERT_TRUE(client_->patch(client::resource_of<api::Pod>("default"), "a", client::PatchType::merge, note));
     set_status("a", "10.244.0.1", true);
   }
@@ -197,7 +199,9 @@ TEST_F(EndpointControllers, WritesOnlyWhatChanged) {
 
 TEST_F(EndpointControllers, ABurstOfPodsIsFewWrites) {
   make_service();
-  for (int i = 0; i < 250; ++i) make_pod(fmt::format("p{}", i), fmt::format("10.244.{}.{}", i / 200, i % 200 + 1), true);
+  for (int i = 0; i < 250; ++i) {
+    make_pod(fmt::format("p{}", i), fmt::format("10.244.{}.{}", i / 200, i % 200 + 1), true);
+  }
   size_t most = 0;
   ASSERT_TRUE(slices_->wait([&](const auto& all) {
     for (const auto& [key, slice] : all) most = std::max(most, slice->endpoints.size());

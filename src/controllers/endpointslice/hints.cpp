@@ -41,7 +41,8 @@ std::string find_shares(int endpoints, const Places& places, Shares& shares) {
   }
   if (cpus.size() < 2) return "Nodes only ready in one zone";
   int zones = static_cast<int>(cpus.size());
-  if (zones > endpoints) return fmt::format("Insufficient number of endpoints ({} endpoints, {} zones)", endpoints, zones);
+  auto counted = [&](std::string_view text) { return fmt::format("{} ({} endpoints, {} zones)", text, endpoints, zones); };
+  if (zones > endpoints) return counted("Insufficient number of endpoints");
   int least = 0;
   for (const auto& [zone, cpu] : cpus) {
     Share& share = shares[zone];
@@ -51,9 +52,7 @@ std::string find_shares(int endpoints, const Places& places, Shares& shares) {
     least += share.least;
   }
   if (least <= endpoints) return "";
-  return fmt::format("Unable to allocate minimum required endpoints to each zone without exceeding overload threshold ({} "
-                     "endpoints, {} zones)",
-                     endpoints, zones);
+  return counted("Unable to allocate minimum required endpoints to each zone without exceeding overload threshold");
 }
 
 // From the zone with the most to spare to the one that lacks most. False when no zone lacks any.
@@ -100,7 +99,8 @@ std::optional<api::EndpointHints> hints_for(const api::Service& service, const a
   const auto& wish = service.spec.traffic_distribution;
   bool same_node = wish == "PreferSameNode";
   if (!same_node && wish != "PreferSameZone" && wish != "PreferClose") return std::nullopt;
-  if (wants_auto_hints(service) || !endpoint.conditions || !endpoint.conditions->ready.value_or(false)) return std::nullopt;
+  bool ready = endpoint.conditions && endpoint.conditions->ready.value_or(false);
+  if (!ready || wants_auto_hints(service)) return std::nullopt;
   api::EndpointHints hints;
   if (!endpoint.zone.empty()) hints.for_zones.emplace_back().name = endpoint.zone;
   if (same_node && !endpoint.node_name.empty()) hints.for_nodes.emplace_back().name = endpoint.node_name;

@@ -157,7 +157,9 @@ class GroupPlan {
       // A slice that needs no write otherwise is touched only when that spares a new one.
       SlicePtr roomy = group.endpoints.size() < kMaxEndpointsPerSlice ? take_roomy(group.endpoints.size()) : nullptr;
       if (roomy) one.push_back({.slice = *roomy, .before = roomy, .changed = false, .trigger = {}});
-      else one.push_back({.slice = make_slice(service_, family_, group.ports), .before = {}, .changed = true, .trigger = {}});
+      else
+        one.push_back(
+            {.slice = make_slice(service_, family_, group.ports), .before = {}, .changed = true, .trigger = {}});
       fill(one, group.endpoints);
       drafts_.push_back(std::move(one.front()));
     }
@@ -317,7 +319,8 @@ void add_auto_hints(const std::string& family, std::map<PortsKey, Group>& groups
   std::map<EndpointKey, std::string> hinted;
   for (const auto& slice : existing) {
     for (const auto& endpoint : slice->endpoints) {
-      if (endpoint.hints && endpoint.hints->for_zones.size() == 1) hinted[key_of(endpoint)] = endpoint.hints->for_zones[0].name;
+      bool one = endpoint.hints && endpoint.hints->for_zones.size() == 1;
+      if (one) hinted[key_of(endpoint)] = endpoint.hints->for_zones[0].name;
     }
   }
   std::vector<Candidate> ready;

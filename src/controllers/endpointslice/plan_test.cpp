@@ -389,7 +389,8 @@ TEST(PlanSlices, TheAnnotationAutoSharesByCpu) {
   Places places = {{"a", {.zone = "east", .cpu_milli = 3000}}, {"b", {.zone = "west", .cpu_milli = 3000}}};
   Pods pods;
   for (int i = 0; i < 6; ++i) {
-    pods.push_back(pod_of({.name = fmt::format("p{}", i), .ip = fmt::format("10.244.0.{}", i + 1), .node = i < 5 ? "a" : "b"}));
+    const char* node = i < 5 ? "a" : "b";
+    pods.push_back(pod_of({.name = fmt::format("p{}", i), .ip = fmt::format("10.244.0.{}", i + 1), .node = node}));
   }
   auto hints = [](const Slices& slices) {
     std::map<std::string, int> out;
@@ -443,7 +444,8 @@ TEST(PlanAutoHints, SharesAreKept) {
     }
     std::vector<Candidate> ready;
     for (unsigned i = 0, n = 1 + roll(40); i < n; ++i) {
-      ready.push_back({.zone = fmt::format("z{}", roll(zones)), .hinted = roll(2) ? fmt::format("z{}", roll(zones)) : ""});
+      std::string hinted = roll(2) ? fmt::format("z{}", roll(zones)) : "";
+      ready.push_back({.zone = fmt::format("z{}", roll(zones)), .hinted = std::move(hinted)});
     }
     AutoHints hints = plan_auto_hints(ready, places);
     if (!hints.problem.empty()) continue;
@@ -452,7 +454,8 @@ TEST(PlanAutoHints, SharesAreKept) {
     std::map<std::string, double> have;
     for (const auto& zone : hints.zones) ++have[zone];
     for (const auto& [zone, cpu] : cpus) {
-      ASSERT_GE(have[zone] * 1.2 + 1e-9, cpu / total * static_cast<double>(ready.size())) << "overloaded by more than 20 %";
+      double wanted = cpu / total * static_cast<double>(ready.size());
+      ASSERT_GE(have[zone] * 1.2 + 1e-9, wanted) << "overloaded by more than 20 %";
     }
   }
   EXPECT_GT(possible, 1000);

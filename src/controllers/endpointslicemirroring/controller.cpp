@@ -100,8 +100,8 @@ class MirroringLoop final : public Controller {
     MirrorPlan plan = plan_mirror(*endpoints, existing);
     say_what_is_missing(*endpoints, plan);
     CHECK_OK(apply(key, endpoints.get(), plan));
-    // The Service has lost its selector: the slices of that time would stay for ever, whatever the Endpoints say. They go
-    // once the mirror says the same.
+    // The Service has lost its selector: the slices of that time would stay for ever, whatever the Endpoints say. They
+    // go once the mirror says the same.
     if (is_truncated(*endpoints)) return {};
     MirrorPlan old;
     for (auto& slice : slices_of(key, kSliceManager)) old.remove.push_back(std::move(slice));

@@ -58,7 +58,9 @@ std::string without_zeroes(const std::string& ip) {
 std::optional<std::pair<std::string, std::string>> canonical(const std::string& ip) {
   char text[INET6_ADDRSTRLEN];
   in6_addr six{};
-  if (::inet_pton(AF_INET6, ip.c_str(), &six) == 1) return std::pair("IPv6", ::inet_ntop(AF_INET6, &six, text, sizeof text));
+  if (::inet_pton(AF_INET6, ip.c_str(), &six) == 1) {
+    return std::pair("IPv6", ::inet_ntop(AF_INET6, &six, text, sizeof text));
+  }
   in_addr four{};
   if (::inet_pton(AF_INET, without_zeroes(ip).c_str(), &four) != 1) return std::nullopt;
   return std::pair("IPv4", ::inet_ntop(AF_INET, &four, text, sizeof text));
