@@ -89,7 +89,8 @@ class GetFetch final : public DialledFetch {
     shaking_ = io != Io::ok;
     if (io == Io::failed || io == Io::end) {
       const std::string why = openssl_error_text();
-      if (why.find("wrong version number") != std::string::npos || why.find("http request") != std::string::npos)
+      if (why.find("wrong version number") != std::string::npos ||
+          why.find("http request") != std::string::npos)
         fail("http: server gave HTTP response to HTTPS client");
       else
         fail(why.empty() ? "EOF" : "tls: " + why);

@@ -1,5 +1,5 @@
-// One connection that is tried without blocking: a bare connect, one HTTP GET, or one gRPC health check. The caller
-// polls fd() for events() and calls advance(); each is for one thread at a time.
+// One connection that is tried without blocking: a bare connect, one HTTP GET, or one gRPC health check. The
+// caller polls fd() for events() and calls advance(); each is for one thread at a time.
 //
 // Source: the words of failures are those of Go's net package, which users of probes know.
 #pragma once
@@ -19,7 +19,7 @@ struct FetchAddress {
 };
 
 struct FetchGet {
-  bool tls = false;             // whoever answers is believed
+  bool tls = false;              // whoever answers is believed
   std::string server_name = {};  // for TLS; may be empty
   std::string target = "/";      // encoded, with the query
   Headers headers = {};          // all that are sent, with Host
@@ -43,7 +43,8 @@ class Fetch {
   int status() const { return status_; }
   const Headers& headers() const { return headers_; }
   const std::string& body() const { return body_; }
-  // Of a health check that is done: grpc-status, or -1 when the answer was none of gRPC's; then the text says why.
+  // Of a health check that is done: grpc-status, or -1 when the answer was none of gRPC's; then the text says
+  // why.
   int grpc_status() const { return grpc_status_; }
   const std::string& grpc_message() const { return grpc_message_; }
   int serving() const { return serving_; }  // grpc.health.v1.HealthCheckResponse.ServingStatus

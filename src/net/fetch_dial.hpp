@@ -1,4 +1,5 @@
-// The part that every Fetch begins with: a non-blocking connect, and after it a Channel. One thread at a time.
+// The part that every Fetch begins with: a non-blocking connect, and after it a Channel. One thread at a
+// time.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,5 @@
-// grpc.health.v1.Health/Check over HTTP/2 without TLS, with prior knowledge: one call on a connection of its own.
+// grpc.health.v1.Health/Check over HTTP/2 without TLS, with prior knowledge: one call on a connection of its
+// own.
 //
 // Source: the gRPC over HTTP/2 protocol, the gRPC health checking protocol.
 #include <nghttp2/nghttp2.h>
@@ -49,9 +50,12 @@ std::optional<int> serving_status(std::string_view frame) {
     const auto tag = varint();
     const auto value = varint();
     if (!tag || !value) return {};
-    if (*tag == 8) status = static_cast<int>(*value);
-    else if ((*tag & 7) == 2 && *value <= frame.size()) frame.remove_prefix(*value);
-    else if ((*tag & 7) != 0) return {};
+    if (*tag == 8)
+      status = static_cast<int>(*value);
+    else if ((*tag & 7) == 2 && *value <= frame.size())
+      frame.remove_prefix(*value);
+    else if ((*tag & 7) != 0)
+      return {};
   }
   return status;
 }
@@ -112,8 +116,10 @@ class GrpcHealthFetch final : public DialledFetch {
     }
     if (grpc_status_ != 0) return;
     const auto serving = serving_status(body_);
-    if (serving) serving_ = *serving;
-    else grpc_status_ = 13, grpc_message_ = "the answer is no HealthCheckResponse";
+    if (serving)
+      serving_ = *serving;
+    else
+      grpc_status_ = 13, grpc_message_ = "the answer is no HealthCheckResponse";
   }
 
   void connected() override {
@@ -154,7 +160,8 @@ class GrpcHealthFetch final : public DialledFetch {
       if (io != Io::ok) return lost("read", errno);
       const ssize_t n = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(buffer), got);
       if (over()) return;
-      if (n < 0) return fail("error reading server preface: " + std::string(nghttp2_strerror(static_cast<int>(n))));
+      if (n < 0)
+        return fail("error reading server preface: " + std::string(nghttp2_strerror(static_cast<int>(n))));
       if (!send()) return;
     }
   }

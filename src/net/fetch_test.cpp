@@ -72,7 +72,8 @@ FetchGet get_of(std::string target) {
 }
 
 TEST(Fetch, GetsStatusHeadersAndBody) {
-  OneShotPeer peer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 2\r\n\r\nhi");
+  OneShotPeer peer(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 2\r\n\r\nhi");
   auto fetch = fetch_get({"127.0.0.1", peer.port}, get_of("/a?b=c"));
   finish(*fetch);
   ASSERT_EQ(fetch->state(), Fetch::State::done) << fetch->error();
@@ -128,10 +129,12 @@ TEST(Fetch, RefusedAsGoSaysIt) {
   auto fetch = fetch_connect({"127.0.0.1", port});
   finish(*fetch);
   EXPECT_EQ(fetch->error(), "dial tcp 127.0.0.1:" + std::to_string(port) + ": connect: connection refused");
-  EXPECT_EQ(fetch_connect({"no.such.host", 80})->error(), "dial tcp: lookup no.such.host: only IP addresses can be probed yet");
+  EXPECT_EQ(fetch_connect({"no.such.host", 80})->error(),
+            "dial tcp: lookup no.such.host: only IP addresses can be probed yet");
 }
 
-// Frames of HTTP/2 by hand: settings, the head with status 200 (indexed), one message, trailers with grpc-status 0.
+// Frames of HTTP/2 by hand: settings, the head with status 200 (indexed), one message, trailers with
+// grpc-status 0.
 std::string frame(uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
   std::string out;
   for (int shift = 16; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift & 0xff);
@@ -141,7 +144,8 @@ std::string frame(uint8_t type, uint8_t flags, uint32_t stream, const std::strin
   return out + payload;
 }
 std::string literal(const std::string& name, const std::string& value) {
-  return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) + value;
+  return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) +
+         value;
 }
 
 TEST(Fetch, GrpcHealth) {

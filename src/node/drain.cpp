@@ -24,7 +24,8 @@ Drain::Drain(client::Client client, const sys::Clock& clock, std::string node,
       leases_(client, "kube-node-lease", labelled("sampan.dev/component=proxy")) {
   // Other nodes' endpoints are the most part of it, and none of our business.
   slices_.trim_with([node = std::move(node)](api::EndpointSlice& slice) {
-    std::erase_if(slice.endpoints, [&](const auto& e) { return !e.node_name.empty() && e.node_name != node; });
+    std::erase_if(slice.endpoints,
+                  [&](const auto& e) { return !e.node_name.empty() && e.node_name != node; });
     slice.metadata.annotations.clear();
     slice.ports.clear();
   });

@@ -1,5 +1,5 @@
-// Tells which deleted pods of this node must wait for the service proxies before they get SIGTERM, and wakes them when
-// they need not wait any more. Any thread; two informers of its own between start() and stop().
+// Tells which deleted pods of this node must wait for the service proxies before they get SIGTERM, and wakes
+// them when they need not wait any more. Any thread; two informers of its own between start() and stop().
 #pragma once
 
 #include <functional>
@@ -19,15 +19,16 @@ namespace node {
 
 class Drain {
  public:
-  Drain(client::Client client, const sys::Clock& clock, std::string node, std::function<void(const std::string& key)> wake);
+  Drain(client::Client client, const sys::Clock& clock, std::string node,
+        std::function<void(const std::string& key)> wake);
   ~Drain() { stop(); }
   void start();
   void stop();
 
   // Whether that pod must wait; from then on it is woken when that changes. `why` says for whom.
   bool must_wait(const std::string& uid, const std::string& key, std::string& why);
-  // Whether requests are still under way to that pod, which gets no new connections any more: look again soon. Only the
-  // worker that holds the pod's key asks.
+  // Whether requests are still under way to that pod, which gets no new connections any more: look again
+  // soon. Only the worker that holds the pod's key asks.
   bool is_busy(const std::string& uid, const std::string& netns);
   void forget(const std::string& uid);
 
@@ -39,7 +40,7 @@ class Drain {
   struct State {
     DrainPlan plan;
     std::map<std::string, std::shared_ptr<Ending>> endings;  // by uid
-    std::map<std::string, std::string> waiting;  // uid -> key
+    std::map<std::string, std::string> waiting;              // uid -> key
   };
   void wake_who_may_go();
 

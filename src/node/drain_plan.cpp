@@ -14,8 +14,8 @@ constexpr const char* kHeadless = "service.kubernetes.io/headless";
 constexpr const char* kProxyName = "service.kubernetes.io/service-proxy-name";
 constexpr const char* kApplied = "sampan.dev/applied";
 
-// Only the slice controller marks the endpoints of pods that end; and a slice that no proxy of ours reads is nothing
-// to wait for.
+// Only the slice controller marks the endpoints of pods that end; and a slice that no proxy of ours reads is
+// nothing to wait for.
 bool counts(const api::EndpointSlice* slice) {
   if (slice == nullptr) return false;
   const auto& labels = slice->metadata.labels;
@@ -28,7 +28,8 @@ std::map<std::string, bool> in_use(const api::EndpointSlice* slice) {
   std::map<std::string, bool> out;
   if (!counts(slice)) return out;
   for (const auto& endpoint : slice->endpoints) {
-    if (!endpoint.target_ref || endpoint.target_ref->kind != "Pod" || endpoint.target_ref->uid.empty()) continue;
+    if (!endpoint.target_ref || endpoint.target_ref->kind != "Pod" || endpoint.target_ref->uid.empty())
+      continue;
     const bool ready = !endpoint.conditions || endpoint.conditions->ready.value_or(true);
     const bool ends = endpoint.conditions && endpoint.conditions->terminating.value_or(false);
     out[endpoint.target_ref->uid] = ready && !ends;
@@ -42,7 +43,8 @@ uint64_t revision(const std::string& text) {
 
 }  // namespace
 
-void DrainPlan::on_slice(const std::string& key, const api::EndpointSlice* before, const api::EndpointSlice* after) {
+void DrainPlan::on_slice(const std::string& key, const api::EndpointSlice* before,
+                         const api::EndpointSlice* after) {
   const auto was = in_use(before), now = in_use(after);
   const auto* last = after != nullptr ? after : before;
   const uint64_t at = last == nullptr ? 0 : revision(last->metadata.resource_version);
@@ -55,14 +57,16 @@ void DrainPlan::on_slice(const std::string& key, const api::EndpointSlice* befor
     const auto pod = pods_.find(uid);
     if (pod == pods_.end()) continue;
     const auto place = pod->second.find(key);
-    if (place != pod->second.end() && place->second.in_use) place->second = {.in_use = false, .out_since = at};
+    if (place != pod->second.end() && place->second.in_use)
+      place->second = {.in_use = false, .out_since = at};
   }
   for (const auto& [uid, used] : was) {
     if (now.contains(uid)) continue;
     const auto pod = pods_.find(uid);
     if (pod == pods_.end()) continue;
     const auto place = pod->second.find(key);
-    if (place != pod->second.end() && place->second.in_use) place->second = {.in_use = false, .out_since = at};
+    if (place != pod->second.end() && place->second.in_use)
+      place->second = {.in_use = false, .out_since = at};
   }
 }
 
@@ -73,14 +77,15 @@ void DrainPlan::on_lease(const std::string& name, const api::Lease* lease) {
   }
   const auto renewed = base::parse_time(lease->spec.renew_time);
   const auto applied = lease->metadata.annotations.find(kApplied);
-  proxies_[name] = {.applied = applied == lease->metadata.annotations.end() ? 0 : revision(applied->second),
-                    .live_until = renewed ? *renewed + std::chrono::seconds(
-                                                           lease->spec.lease_duration_seconds.value_or(0))
-                                          : base::Time{}};
+  proxies_[name] = {
+      .applied = applied == lease->metadata.annotations.end() ? 0 : revision(applied->second),
+      .live_until = renewed ? *renewed + std::chrono::seconds(lease->spec.lease_duration_seconds.value_or(0))
+                            : base::Time{}};
 }
 
 bool DrainPlan::any_live(base::Time now) const {
-  return std::any_of(proxies_.begin(), proxies_.end(), [&](const auto& item) { return item.second.live_until >= now; });
+  return std::any_of(proxies_.begin(), proxies_.end(),
+                     [&](const auto& item) { return item.second.live_until >= now; });
 }
 
 uint64_t DrainPlan::needed(const std::map<std::string, Place>& places) const {

@@ -1,8 +1,9 @@
-// The node's half of the drain handshake, its pure part: which pods are still given connections by EndpointSlices, at
-// which revision they were taken out, and which proxies have done so. Values only; one thread at a time.
+// The node's half of the drain handshake, its pure part: which pods are still given connections by
+// EndpointSlices, at which revision they were taken out, and which proxies have done so. Values only; one
+// thread at a time.
 //
-// A pod that is deleted waits until the slices have it out and every live proxy says that its kernel knows; see
-// proxy/acknowledge.hpp for the other half.
+// A pod that is deleted waits until the slices have it out and every live proxy says that its kernel knows;
+// see proxy/acknowledge.hpp for the other half.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,9 @@ class DrainPlan {
   enum class Wait : uint8_t { none, slices, proxies };
   Wait waits(const std::string& uid, base::Time now) const;
   // Whether proxies have sent it connections, as far as is known.
-  bool was_in_use(const std::string& uid, base::Time now) const { return pods_.contains(uid) && any_live(now); }
+  bool was_in_use(const std::string& uid, base::Time now) const {
+    return pods_.contains(uid) && any_live(now);
+  }
   // "the proxies on a, b have not taken it out": for who was waited for in vain.
   std::string reason(const std::string& uid, base::Time now) const;
 

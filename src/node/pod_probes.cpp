@@ -1,4 +1,5 @@
-// The part of PodSync that deals with probes: what is asked of the containers, and what follows from the answers.
+// The part of PodSync that deals with probes: what is asked of the containers, and what follows from the
+// answers.
 #include <signal.h>
 
 #include <algorithm>
@@ -53,7 +54,8 @@ base::Result<void> PodSync::watch_probes(const api::Pod& pod, PodRecord& record)
     one.id = own->id;
     one.bundle = container_dir(record, own->id);
     one.about = client::ref_of(pod);
-    one.about.field_path = std::string(init ? "spec.initContainers{" : "spec.containers{") + container->name + "}";
+    one.about.field_path =
+        std::string(init ? "spec.initContainers{" : "spec.containers{") + container->name + "}";
     one.started = own->started;
     if (own->probed_id == own->id) {
       one.was_started = own->probed_started;
@@ -68,8 +70,8 @@ base::Result<void> PodSync::watch_probes(const api::Pod& pod, PodRecord& record)
         one.probes.emplace(kind, std::move(*spec));
       } else {
         const auto what = event_of(kind, {ProbeAnswer::Kind::error, spec.error().message});
-        event_once(pod, record, std::string(probe_kind_name(kind)) + "/" + container->name, what->reason, what->message,
-                   container, init);
+        event_once(pod, record, std::string(probe_kind_name(kind)) + "/" + container->name, what->reason,
+                   what->message, container, init);
       }
     }
     watched.push_back(std::move(one));
@@ -89,7 +91,8 @@ base::Result<void> PodSync::watch_probes(const api::Pod& pod, PodRecord& record)
   return {};
 }
 
-// SIGTERM first, SIGKILL when the grace is over. Its exit brings the pod back, and the restart policy decides.
+// SIGTERM first, SIGKILL when the grace is over. Its exit brings the pod back, and the restart policy
+// decides.
 base::Result<void> PodSync::restart_failed(const api::Pod& pod, PodRecord& record, ContainerRecord& own,
                                            const api::Container& container, bool init) {
   const auto verdict = c_.probes.verdict(own.id);

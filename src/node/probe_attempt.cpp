@@ -23,8 +23,8 @@ constexpr const char* kUserAgent = "kube-probe/1.36";
 
 class CommandAttempt final : public ProbeAttempt {
  public:
-  CommandAttempt(const Runtime& runtime, const std::string& id, const std::string& bundle, const ProbeSpec& spec,
-                 std::string scratch)
+  CommandAttempt(const Runtime& runtime, const std::string& id, const std::string& bundle,
+                 const ProbeSpec& spec, std::string scratch)
       : command_(base::join(spec.action.command, " ")), scratch_(std::move(scratch)) {
     if (auto begun = begin(runtime, id, bundle, spec.action.command); !begun) broken_ = begun.error().message;
   }
@@ -87,8 +87,10 @@ class CommandAttempt final : public ProbeAttempt {
   bool ended(std::chrono::milliseconds patience) {
     if (status_) return true;
     auto status = child_.wait(patience);
-    if (!status) status_ = sys::ExitStatus{255, 0};
-    else if (*status) status_ = **status;
+    if (!status)
+      status_ = sys::ExitStatus{255, 0};
+    else if (*status)
+      status_ = **status;
     return status_.has_value();
   }
 
@@ -136,9 +138,10 @@ class NetworkAttempt final : public ProbeAttempt {
       if (fetch_->state() == net::Fetch::State::failed) return failure(fetch_->error());
       if (asked_.kind == ProbeAction::Kind::tcp) return ProbeAnswer{ProbeAnswer::Kind::success, ""};
       if (asked_.kind == ProbeAction::Kind::grpc)
-        return judge_grpc(fetch_->grpc_status(), fetch_->grpc_message(), fetch_->serving(), spec_.timing.timeout);
-      auto verdict = judge_http(spec_.action, asked_, redirects_, fetch_->status(), fetch_->headers().get("location"),
-                                fetch_->body());
+        return judge_grpc(fetch_->grpc_status(), fetch_->grpc_message(), fetch_->serving(),
+                          spec_.timing.timeout);
+      auto verdict = judge_http(spec_.action, asked_, redirects_, fetch_->status(),
+                                fetch_->headers().get("location"), fetch_->body());
       if (verdict.answer) return verdict.answer;
       asked_ = std::move(verdict.next);
       ++redirects_;
@@ -153,7 +156,8 @@ class NetworkAttempt final : public ProbeAttempt {
     if (asked_.kind == ProbeAction::Kind::tcp) return failure(dial);
     const std::string limit = seconds_text(spec_.timing.timeout);
     if (asked_.kind == ProbeAction::Kind::grpc) {
-      if (!dialling) return {ProbeAnswer::Kind::failure, "timeout: health rpc did not complete within " + limit};
+      if (!dialling)
+        return {ProbeAnswer::Kind::failure, "timeout: health rpc did not complete within " + limit};
       return {ProbeAnswer::Kind::failure, "timeout: failed to connect service " + quoted(address().text()) +
                                               " within " + limit + ": context deadline exceeded"};
     }
@@ -162,13 +166,16 @@ class NetworkAttempt final : public ProbeAttempt {
   }
 
  private:
-  net::FetchAddress address() const { return {asked_.host == "localhost" ? "127.0.0.1" : asked_.host, asked_.port}; }
+  net::FetchAddress address() const {
+    return {asked_.host == "localhost" ? "127.0.0.1" : asked_.host, asked_.port};
+  }
 
   ProbeAnswer failure(const std::string& why) const {
     if (asked_.kind == ProbeAction::Kind::http)
       return {ProbeAnswer::Kind::failure, "Get " + quoted(asked_.url()) + ": " + why};
     if (asked_.kind == ProbeAction::Kind::grpc)
-      return {ProbeAnswer::Kind::failure, "error: failed to connect service at " + quoted(address().text()) + ": " + why};
+      return {ProbeAnswer::Kind::failure,
+              "error: failed to connect service at " + quoted(address().text()) + ": " + why};
     return {ProbeAnswer::Kind::failure, why};
   }
 
@@ -219,10 +226,13 @@ class NetworkAttempt final : public ProbeAttempt {
 }  // namespace
 
 std::unique_ptr<ProbeAttempt> try_command(const Runtime& runtime, const std::string& container_id,
-                                          const std::string& bundle, const ProbeSpec& spec, std::string scratch) {
+                                          const std::string& bundle, const ProbeSpec& spec,
+                                          std::string scratch) {
   return std::make_unique<CommandAttempt>(runtime, container_id, bundle, spec, std::move(scratch));
 }
 
-std::unique_ptr<ProbeAttempt> try_network(const ProbeSpec& spec) { return std::make_unique<NetworkAttempt>(spec); }
+std::unique_ptr<ProbeAttempt> try_network(const ProbeSpec& spec) {
+  return std::make_unique<NetworkAttempt>(spec);
+}
 
 }  // namespace node

@@ -1,5 +1,5 @@
-// One try of a probe, under way: a command in the container, a connection, an HTTP GET, a gRPC health check. Never
-// blocks; the thread that made it polls and advances it.
+// One try of a probe, under way: a command in the container, a connection, an HTTP GET, a gRPC health check.
+// Never blocks; the thread that made it polls and advances it.
 #pragma once
 
 #include <poll.h>
@@ -28,7 +28,8 @@ class ProbeAttempt {
 
 // In the container, with its user and environment; `scratch` is the path of files to come and go.
 std::unique_ptr<ProbeAttempt> try_command(const Runtime& runtime, const std::string& container_id,
-                                          const std::string& bundle, const ProbeSpec& spec, std::string scratch);
+                                          const std::string& bundle, const ProbeSpec& spec,
+                                          std::string scratch);
 // From the node.
 std::unique_ptr<ProbeAttempt> try_network(const ProbeSpec& spec);
 

@@ -36,8 +36,8 @@ std::string encoded_target(std::string_view path) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   for (const char c : path) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte <= ' ' || byte >= 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' || c == '^' || c == '`' ||
-        c == '{' || c == '|' || c == '}') {
+    if (byte <= ' ' || byte >= 0x7f || c == '"' || c == '<' || c == '>' || c == '\\' || c == '^' ||
+        c == '`' || c == '{' || c == '|' || c == '}') {
       target += '%';
       target += kHex[byte >> 4];
       target += kHex[byte & 15];
@@ -69,7 +69,8 @@ std::string host_and_port(const std::string& host, int port) {
 // Where a Location leads from that URL; nothing when it is no http URL.
 std::optional<ProbeAction> follow(const ProbeAction& from, std::string_view location) {
   ProbeAction to = from;
-  if (const auto hash = location.find('#'); hash != std::string_view::npos) location = location.substr(0, hash);
+  if (const auto hash = location.find('#'); hash != std::string_view::npos)
+    location = location.substr(0, hash);
   std::string_view rest = location;
   const bool https = rest.starts_with("https://");
   if (https || rest.starts_with("http://")) {
@@ -89,7 +90,8 @@ std::optional<ProbeAction> follow(const ProbeAction& from, std::string_view loca
       to.port = static_cast<int>(*port);
       authority = authority.substr(0, colon);
     }
-    if (authority.starts_with('[') && authority.ends_with(']')) authority = authority.substr(1, authority.size() - 2);
+    if (authority.starts_with('[') && authority.ends_with(']'))
+      authority = authority.substr(1, authority.size() - 2);
     to.host = authority;
     to.target = encoded_target(rest.empty() ? "/" : rest);
     return to;
@@ -177,7 +179,11 @@ base::Result<ProbeSpec> probe_spec(const api::Probe& probe, const api::Container
 }
 
 ProbeRun::ProbeRun(ProbeKind kind, const ProbeTiming& timing, Steady first, std::optional<bool> known)
-    : kind_(kind), timing_(timing), first_(first), due_(first), good_(known.value_or(kind == ProbeKind::liveness)) {}
+    : kind_(kind),
+      timing_(timing),
+      first_(first),
+      due_(first),
+      good_(known.value_or(kind == ProbeKind::liveness)) {}
 
 void ProbeRun::begin(Steady now) {
   // Keeps the beat; a beat that was missed is not made up for.
@@ -208,12 +214,13 @@ HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int r
   if (redirect && !location.empty()) {
     auto next = follow(asked, location);
     if (!next) {
-      return answer(ProbeAnswer::Kind::failure, "Get " + quoted(first.url()) +
-                                                    ": failed to parse Location header " + quoted(location));
+      return answer(ProbeAnswer::Kind::failure,
+                    "Get " + quoted(first.url()) + ": failed to parse Location header " + quoted(location));
     }
     if (next->host == first.host) {
       if (redirects + 1 >= kMaxRedirects)
-        return answer(ProbeAnswer::Kind::failure, "Get " + quoted(next->url()) + ": stopped after 10 redirects");
+        return answer(ProbeAnswer::Kind::failure,
+                      "Get " + quoted(next->url()) + ": stopped after 10 redirects");
       return {std::nullopt, std::move(*next)};
     }
   }
@@ -223,17 +230,21 @@ HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int r
   return answer(ProbeAnswer::Kind::failure, "HTTP probe failed with statuscode: " + std::to_string(status));
 }
 
-ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::milliseconds timeout) {
+ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving,
+                       std::chrono::milliseconds timeout) {
   static constexpr int kDeadlineExceeded = 4, kUnimplemented = 12;
-  static constexpr const char* kCodes[] = {"OK",           "Canceled",           "Unknown",          "InvalidArgument",
-                                           "DeadlineExceeded", "NotFound",       "AlreadyExists",    "PermissionDenied",
-                                           "ResourceExhausted", "FailedPrecondition", "Aborted",     "OutOfRange",
-                                           "Unimplemented", "Internal",          "Unavailable",      "DataLoss",
-                                           "Unauthenticated"};
+  static constexpr const char* kCodes[] = {
+      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+      "DataLoss", "Unauthenticated"};
   static constexpr const char* kServing[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
-  const auto failure = [](std::string text) { return ProbeAnswer{ProbeAnswer::Kind::failure, std::move(text)}; };
+  const auto failure = [](std::string text) {
+    return ProbeAnswer{ProbeAnswer::Kind::failure, std::move(text)};
+  };
   if (grpc_status == kUnimplemented) {
-    return failure("error: this server does not implement the grpc health protocol (grpc.health.v1.Health): " + message);
+    return failure(
+        "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): " + message);
   }
   if (grpc_status == kDeadlineExceeded)
     return failure("timeout: health rpc did not complete within " + seconds_text(timeout));

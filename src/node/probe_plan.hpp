@@ -1,5 +1,5 @@
-// What a probe asks for and what its answers mean: pure values and one small state machine per probe of one run of a
-// container, driven by a clock that the caller reads. One thread at a time.
+// What a probe asks for and what its answers mean: pure values and one small state machine per probe of one
+// run of a container, driven by a clock that the caller reads. One thread at a time.
 //
 // Source: the API's documentation of Probe; thresholds, first values and words as the kubelet has them.
 #pragma once
@@ -52,7 +52,8 @@ struct ProbeSpec {
 };
 
 // An error: the probe cannot be tried, with the reason in the kubelet's words.
-base::Result<ProbeSpec> probe_spec(const api::Probe& probe, const api::Container& container, const std::string& pod_ip);
+base::Result<ProbeSpec> probe_spec(const api::Probe& probe, const api::Container& container,
+                                   const std::string& pod_ip);
 
 struct ProbeAnswer {
   enum class Kind : uint8_t { success, warning, failure, error };
@@ -97,7 +98,8 @@ struct HttpVerdict {
 };
 HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int redirects, int status,
                        std::string_view location, const std::string& body);
-ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving, std::chrono::milliseconds timeout);
+ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving,
+                       std::chrono::milliseconds timeout);
 
 // The events that an answer is worth: nothing for a success.
 struct ProbeEvent {

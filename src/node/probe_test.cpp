@@ -255,7 +255,8 @@ TEST_F(ProbedStatus, ReadinessGatesAreConditionsOfOthers) {
   }
   EXPECT_EQ(condition("ContainersReady"), "True//");
   EXPECT_EQ(condition("Ready"),
-            "False/ReadinessGatesNotReady/corresponding condition of pod readiness gate \"example.com/a\" does not exist., "
+            "False/ReadinessGatesNotReady/corresponding condition of pod readiness gate \"example.com/a\" "
+            "does not exist., "
             "corresponding condition of pod readiness gate \"example.com/b\" does not exist.");
   api::PodCondition open;
   open.type = "example.com/a";
@@ -265,7 +266,8 @@ TEST_F(ProbedStatus, ReadinessGatesAreConditionsOfOthers) {
   closed.status = "False";
   pod_.status.conditions = {open, closed};
   EXPECT_EQ(condition("Ready"),
-            "False/ReadinessGatesNotReady/the status of pod readiness gate \"example.com/b\" is not \"True\", but False");
+            "False/ReadinessGatesNotReady/the status of pod readiness gate \"example.com/b\" is not "
+            "\"True\", but False");
   pod_.status.conditions[1].status = "True";
   EXPECT_EQ(condition("Ready"), "True//");
 }

@@ -148,7 +148,8 @@ Steady Probes::start_due() {
   for (const auto& one : due) {
     const bool command = one.spec.action.kind == ProbeAction::Kind::exec;
     auto attempt = begin_(one.id, one.bundle, one.spec);
-    trying_.push_back({one.id, one.kind, clock_.steady_now() + one.spec.timing.timeout, std::move(attempt), command});
+    trying_.push_back(
+        {one.id, one.kind, clock_.steady_now() + one.spec.timing.timeout, std::move(attempt), command});
   }
   return next;
 }
@@ -210,8 +211,8 @@ void Probes::answer(const Trying& trying, const ProbeAnswer& said) {
       }
     }
   }
-  if (news) changed_(key);
   if (const auto event = event_of(trying.kind, said)) events_.warning(about, event->reason, event->message);
+  if (news) changed_(key);
 }
 
 }  // namespace node

@@ -1,5 +1,5 @@
-// Probes the containers of this node: one thread with one poll loop for all of them, commands as child processes.
-// set, forget and verdict from any thread; `changed` and events come from the loop's thread.
+// Probes the containers of this node: one thread with one poll loop for all of them, commands as child
+// processes. set, forget and verdict from any thread; `changed` and events come from the loop's thread.
 //
 // Source: the API's documentation of Probe; order and defaults as the kubelet has them.
 #pragma once
@@ -43,8 +43,8 @@ struct ProbeVerdict {
 };
 
 // Begins one try, on the loop's thread.
-using BeginProbe = std::function<std::unique_ptr<ProbeAttempt>(const std::string& container_id,
-                                                               const std::string& bundle, const ProbeSpec& spec)>;
+using BeginProbe = std::function<std::unique_ptr<ProbeAttempt>(
+    const std::string& container_id, const std::string& bundle, const ProbeSpec& spec)>;
 // The real one. `run_dir` is for files that come and go.
 BeginProbe begin_probes_with(const Runtime& runtime, std::string run_dir);
 

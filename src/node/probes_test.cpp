@@ -29,8 +29,10 @@ class Script {
     auto& list = answers_[command];
     if (list.empty()) return {};
     auto answer = std::move(list.front());
-    if (list.size() > 1) list.pop_front();  // the last one is given for good
-    else list.front() = answer;
+    if (list.size() > 1)
+      list.pop_front();  // the last one is given for good
+    else
+      list.front() = answer;
     return answer;
   }
 
@@ -62,14 +64,17 @@ class ProbesTest : public ::testing::Test {
   ProbesTest()
       : api_(std::make_shared<FakeApi>()),
         events_(client::Client(api_), clock_, "kubelet", "node1"),
-        probes_([this](const std::string&, const std::string&,
-                       const ProbeSpec& spec) { return std::make_unique<ScriptedAttempt>(script_, spec.action.command[0]); },
-                clock_, events_, [this](const std::string& key) {
-                  std::lock_guard lock(mutex_);
-                  EXPECT_EQ(key, "default/web");
-                  ++changes_;
-                  changed_.notify_all();
-                }) {
+        probes_(
+            [this](const std::string&, const std::string&, const ProbeSpec& spec) {
+              return std::make_unique<ScriptedAttempt>(script_, spec.action.command[0]);
+            },
+            clock_, events_,
+            [this](const std::string& key) {
+              std::lock_guard lock(mutex_);
+              EXPECT_EQ(key, "default/web");
+              ++changes_;
+              changed_.notify_all();
+            }) {
     EXPECT_TRUE(probes_.start());
   }
   void watch(std::map<ProbeKind, ProbeSpec> probes, std::string id = "run1") {
@@ -95,7 +100,7 @@ class ProbesTest : public ::testing::Test {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 20s, [&] {
       const auto verdict = probes_.verdict(id);
-      return verdict && accept(*verdict);
+      return changes_ > 0 && verdict && accept(*verdict);
     });
   }
 

@@ -31,8 +31,10 @@ TEST(Quiet, WhatBusyMeans) {
   socket = connection(2, false);
   socket.unread = 10;
   EXPECT_TRUE(is_busy(socket));
-  EXPECT_TRUE(is_busy({.cookie = 3, .local_port = 8080, .since_sent_ms = 5, .since_received_ms = 5, .received = 0}));
-  EXPECT_FALSE(is_busy({.cookie = 3, .local_port = 8080, .since_sent_ms = 500, .since_received_ms = 500, .received = 0}));
+  EXPECT_TRUE(
+      is_busy({.cookie = 3, .local_port = 8080, .since_sent_ms = 5, .since_received_ms = 5, .received = 0}));
+  EXPECT_FALSE(is_busy(
+      {.cookie = 3, .local_port = 8080, .since_sent_ms = 500, .since_received_ms = 500, .received = 0}));
 }
 
 TEST(Quiet, AtOnceWhenNothingIsUnderWay) {

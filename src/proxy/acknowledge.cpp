@@ -83,7 +83,8 @@ void Acknowledger::run() {
   for (;;) {
     // After a failure news do not make the pause shorter: the API server may be down.
     changed_.wait_for(lock, pause, [&] {
-      return stopping_ || (pause == std::chrono::steady_clock::duration(kRenewEvery) && said_ && written != applied_);
+      return stopping_ ||
+             (pause == std::chrono::steady_clock::duration(kRenewEvery) && said_ && written != applied_);
     });
     if (stopping_) return;
     if (!said_) continue;
@@ -120,10 +121,9 @@ base::Result<void> Acknowledger::write(uint64_t revision) {
   metadata.set("name", name);
   metadata.set("namespace", kLeaseNamespace);
   if (auto node = client_.get<api::Node>("", node_)) {  // it goes when the node goes
-    metadata.set("ownerReferences", base::Array{base::Object{{"apiVersion", "v1"},
-                                                             {"kind", "Node"},
-                                                             {"name", node_},
-                                                             {"uid", node->metadata.uid}}});
+    metadata.set("ownerReferences",
+                 base::Array{base::Object{
+                     {"apiVersion", "v1"}, {"kind", "Node"}, {"name", node_}, {"uid", node->metadata.uid}}});
   }
   auto created = client_.create(leases, base::Object{{"apiVersion", "coordination.k8s.io/v1"},
                                                      {"kind", "Lease"},

@@ -1,7 +1,9 @@
-// The proxy's half of the drain handshake: a Lease per proxy that says up to which revision of EndpointSlices the kernel
-// holds what they say. A node sends SIGTERM to a pod only when every live proxy has taken the pod out.
+// The proxy's half of the drain handshake: a Lease per proxy that says up to which revision of EndpointSlices
+// the kernel holds what they say. A node sends SIGTERM to a pod only when every live proxy has taken the pod
+// out.
 //
-// Threading: one thread of its own between start() and stop(), which writes; applied() from any thread, never blocks.
+// Threading: one thread of its own between start() and stop(), which writes; applied() from any thread, never
+// blocks.
 #pragma once
 
 #include <condition_variable>
@@ -19,8 +21,8 @@ inline constexpr const char* kLeaseNamespace = "kube-node-lease";
 inline constexpr const char* kAppliedAnnotation = "sampan.dev/applied";
 inline constexpr const char* kComponentLabel = "sampan.dev/component";
 
-// Whether some endpoint that was given connections by `before` (null: there was none) is given none by `after` (null:
-// it is gone). Such a change is worth an acknowledgement; others are not.
+// Whether some endpoint that was given connections by `before` (null: there was none) is given none by
+// `after` (null: it is gone). Such a change is worth an acknowledgement; others are not.
 bool takes_out(const api::EndpointSlice* before, const api::EndpointSlice* after);
 // The revision of a slice's last change; 0 when it is no number.
 uint64_t revision_of(const api::EndpointSlice* before, const api::EndpointSlice* after);

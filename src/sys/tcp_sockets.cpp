@@ -36,7 +36,8 @@ TcpSocket read_socket(const nlmsghdr& header) {
     if (attribute.rta_len < sizeof attribute || at + attribute.rta_len > end) break;
     if (attribute.rta_type == INET_DIAG_INFO) {
       tcp_info info{};
-      std::memcpy(&info, at + RTA_LENGTH(0), std::min<size_t>(sizeof info, attribute.rta_len - RTA_LENGTH(0)));
+      std::memcpy(&info, at + RTA_LENGTH(0),
+                  std::min<size_t>(sizeof info, attribute.rta_len - RTA_LENGTH(0)));
       socket.since_sent_ms = info.tcpi_last_data_sent;
       socket.since_received_ms = info.tcpi_last_data_recv;
       socket.received = info.tcpi_bytes_received;
@@ -86,7 +87,8 @@ base::Result<void> TcpSockets::dump(uint8_t family, std::vector<TcpSocket>& into
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return std::unexpected(base::errno_error("read TCP sockets", errno));
     auto left = static_cast<size_t>(n);
-    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(header, left);
+         header = NLMSG_NEXT(header, left)) {
       if (header->nlmsg_type == NLMSG_DONE) return {};
       if (header->nlmsg_type == NLMSG_ERROR) {
         nlmsgerr error{};

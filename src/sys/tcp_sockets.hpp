@@ -1,5 +1,5 @@
-// What the TCP sockets of a network namespace are doing: who listens, what is unread, when the last bytes came and went.
-// An object has one owner; it may be used from any thread, whatever namespace that is in.
+// What the TCP sockets of a network namespace are doing: who listens, what is unread, when the last bytes
+// came and went. An object has one owner; it may be used from any thread, whatever namespace that is in.
 //
 // Source: sock_diag (linux/inet_diag.h, linux/tcp.h).
 #pragma once
