@@ -252,6 +252,7 @@ base::Result<void> Cluster::start() {
     TRY(config.pod_cidr, first_node_part(options_.cluster_cidr));
   }
   config.service_cidr = options_.service_cidr;
+  config.drain_timeout = std::chrono::milliseconds(std::lround(options_.drain_timeout_seconds * 1000));
   TRY(agent_, node::Agent::make(config, client_as("system:node:" + paths_.netns_name, {"system:nodes"}), clock_));
   agent_->start();
   // Last: a request for logs or exec may ask for the agent at once. Everybody above needs no socket.
@@ -268,7 +269,6 @@ base::Result<void> Cluster::wait_node_ready() {
       for (auto& condition : node->status.conditions) {
         if (condition.type != "Ready") continue;
         if (condition.status == "True") return {};
-  config.drain_timeout = std::chrono::milliseconds(std::lround(options_.drain_timeout_seconds * 1000));
         last = condition.message;
       }
     }
