@@ -64,12 +64,13 @@ int run(int argc, char** argv) {
   server_command->add_option("--event-ttl", server.event_ttl_minutes, "Minutes after which an Event is deleted")->capture_default_str()->check(CLI::Range(1, 525'600));
   server_command->add_option("--watch-history-minutes", server.watch_history_minutes, "Minutes of changes that a watch can go back")->capture_default_str()->check(CLI::Range(0, 10'000));
   server_command->add_option("--watch-history-revisions", server.watch_history_revisions, "Number of changes that a watch can always go back")->capture_default_str()->check(CLI::Range(100, 10'000'000));
+  server_command->add_option("--max-connections-per-client", server.max_connections_per_client, "Connections of one client (by certificate, else address); more get 429; 0: no limit")->capture_default_str()->check(CLI::Range(0, 1'000'000));
   server_command->add_option("--max-requests-inflight", server.max_requests_inflight, "Reads answered at a time; more get 429; 0: no limit")->capture_default_str()->check(CLI::Range(0, 1'000'000));
   server_command->add_option("--max-mutating-requests-inflight", server.max_mutating_requests_inflight, "Writes answered at a time; more get 429; 0: no limit")->capture_default_str()->check(CLI::Range(0, 1'000'000));
   server_command->add_option("--request-timeout", server.request_timeout_seconds, "Seconds until a request is given up with 504")->capture_default_str()->check(CLI::Range(1, 86'400));
+  server_command->add_option("--drain-timeout", server.drain_timeout_seconds, "Seconds that a deleted pod waits at most, before SIGTERM, until no service proxy sends it new connections; 0: not at all")->capture_default_str()->check(CLI::Range(0.0, 60.0));
   server_command->add_option("--shutdown-delay", server.shutdown_delay_seconds, "Seconds between not being ready and closing the door")->capture_default_str()->check(CLI::Range(0, 3'600));
   server_command->add_option("--audit-log-path", server.audit_log_path, "Write an audit log there, '-' is standard output (default: none)");
-  server_command->add_option("--drain-timeout", server.drain_timeout_seconds, "Seconds that a deleted pod waits at most, before SIGTERM, until no service proxy sends it new connections; 0: not at all")->capture_default_str()->check(CLI::Range(0.0, 60.0));
   server_command->add_option("--audit-policy-file", server.audit_policy_file, "What the audit log tells: a Policy of audit.k8s.io/v1 (default: every request, without bodies)");
   server_command->add_option("--audit-log-maxsize", server.audit_log_maxsize, "MiB of audit log before it is put aside")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   server_command->add_option("--audit-log-maxbackup", server.audit_log_maxbackup, "Audit logs put aside that are kept; 0: all")->capture_default_str()->check(CLI::Range(0, 1'000'000));

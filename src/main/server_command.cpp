@@ -189,7 +189,8 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                          clock_));
   TRY(http_, net::make_server({.certificate_pem = pki.server.certificate_pem,
                                .key_pem = pki.server.key_pem,
-                               .client_ca_pem = pki.ca_pem},
+                               .client_ca_pem = pki.ca_pem,
+                               .max_connections_per_client = options_.max_connections_per_client},
                               api_->handler()));
   TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
   http_->add_listener(fd);

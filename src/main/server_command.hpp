@@ -27,12 +27,13 @@ struct ServerOptions {
   int watch_history_minutes = 5;
   int watch_history_revisions = 10'000;
   // Limits of the API; 0: none.
+  int max_connections_per_client = 500;
   int max_requests_inflight = 400;
   int max_mutating_requests_inflight = 200;
   int request_timeout_seconds = 60;
+  double drain_timeout_seconds = 2;  // of a deleted pod, for the proxies
   int shutdown_delay_seconds = 0;  // between "not ready" and the end of new connections
   std::string audit_log_path;      // "": no audit log; "-": standard output
-  double drain_timeout_seconds = 2;  // of a deleted pod, for the proxies
   std::string audit_policy_file;
   int audit_log_maxsize = 100;     // MiB
   int audit_log_maxbackup = 10;
