@@ -1,7 +1,8 @@
 // What a schema cannot say about a kind: which fields the server sets, what it allocates, how the kind is
 // deleted. One small class per kind beside this file; the list of them is strategy/table.cpp.
 //
-// Threading: strategies are immutable; every call happens on the store's writer thread.
+// Threading: strategies are immutable. Kinds that allocate (allocates() in server/writing.cpp) are called on the store's
+// writer thread; the others on any, and maybe again when what they decided on has changed.
 #pragma once
 
 #include <memory>
