@@ -171,7 +171,6 @@ void Channel::shutdown_write() {
     ERR_clear_error();
   }
   ::shutdown(fd_, SHUT_WR);
-  ssl_.reset();  // what the peer still sends is read and thrown away as it comes
 }
 
 }  // namespace net

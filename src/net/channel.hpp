@@ -68,6 +68,8 @@ class Channel {
   Io write(Output& output);
   // Tells the peer that nothing more comes.
   void shutdown_write();
+  // What the peer still sends is only thrown away: it is read as it comes, and the memory of TLS is free.
+  void drop_tls() { ssl_.reset(); }
 
  private:
   Io ssl_result(int result);

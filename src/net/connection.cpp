@@ -207,6 +207,7 @@ void Connection::linger() {
   phase_ = Phase::lingering;
   if (protocol_) protocol_->on_gone();
   channel_.shutdown_write();
+  channel_.drop_tls();
   if (input_ended_) cut_ = true;
   set_deadline(kLingerTime);
 }
