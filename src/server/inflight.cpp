@@ -178,6 +178,7 @@ void InflightRequest::send(net::Response response) {
   }
   int status = response.status;
   auto inner = std::move(inner_);
+  release_slot();  // before the client can know of it: its next request may want the place
   inner->send(std::move(response));
   done(status, traits_.read_only ? std::optional<size_t>(bytes) : std::nullopt);
 }

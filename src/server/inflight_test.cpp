@@ -87,6 +87,38 @@ TEST_F(InflightTest, LargeBodiesShareARoom) {
   EXPECT_EQ(metrics_->body_bytes.load(), 0);
 }
 
+// Who reads an answer may send its next body at once.
+TEST_F(InflightTest, ThePlaceIsFreeBeforeTheAnswerIsSent) {
+  struct Looking final : net::Responder {
+    explicit Looking(std::shared_ptr<Metrics> m) : metrics(std::move(m)) {}
+    void send(net::Response) override {
+      body_bytes = metrics->body_bytes.load();
+      mutating = metrics->mutating.load();
+    }
+    std::shared_ptr<net::BodyStream> stream(int, net::Headers) override { return nullptr; }
+    base::Result<std::shared_ptr<net::WebSocket>> websocket(std::string_view) override {
+      return base::fail(base::Reason::bad_request, "not in this test");
+    }
+    std::shared_ptr<Metrics> metrics;
+    int64_t body_bytes = -1;
+    int64_t mutating = -1;
+  };
+  Inflight inflight({.body_bytes = 1u << 20}, metrics_, nullptr, clock_);
+  auto looking = std::make_shared<Looking>(metrics_);
+  net::Request request;
+  request.method = "POST";
+  request.body.assign(3u << 20, 'x');
+  auto one = inflight.begin(request, looking);
+  RequestTraits traits;
+  traits.read_only = false;
+  one->describe(std::move(traits), request);
+  ASSERT_TRUE(one->admit());
+  EXPECT_EQ(metrics_->mutating.load(), 1);
+  one->send(ok());
+  EXPECT_EQ(looking->body_bytes, 0);
+  EXPECT_EQ(looking->mutating, 0);
+}
+
 TEST_F(InflightTest, LongRunningOnesAreNotCounted) {
   auto a = begin(true), b = begin(true);
   auto watch = begin(true, false, true);
