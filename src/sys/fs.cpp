@@ -148,6 +148,7 @@ base::Result<void> write_file_atomically(const std::string& path, std::string_vi
 }
 
 base::Result<void> make_dirs(const std::string& path, unsigned mode) {
+  if (path.empty()) return {};  // the folder of a plain file name: where we are
   if (::mkdir(path.c_str(), mode) == 0) return {};
   if (errno == EEXIST) {
     if (is_dir(path)) return {};

@@ -68,6 +68,7 @@ TEST_F(SysTest, RemoveTreeDoesNotFollowLinks) {
   ASSERT_TRUE(sys::make_dirs(dir_ + "/keep"));
   ASSERT_TRUE(sys::write_file(dir_ + "/keep/f", "x"));
   ASSERT_TRUE(sys::make_dirs(dir_ + "/tree/a/b/c"));
+  ASSERT_TRUE(sys::make_dirs(""));
   ASSERT_EQ(::symlink("../../keep", (dir_ + "/tree/a/link").c_str()), 0);
   ASSERT_TRUE(sys::remove_tree(dir_ + "/tree"));
   EXPECT_FALSE(sys::exists(dir_ + "/tree"));
