@@ -1,5 +1,7 @@
 #include "server/bulk.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -15,6 +17,7 @@ using std::chrono::seconds;
 
 constexpr size_t kActive = 16;           // lists under way at a time
 constexpr size_t kWindow = 128u << 10;   // what may wait for one client
+constexpr size_t kPieceRoom = 72u << 10; // of a piece, with an object more than its 64 KiB
 constexpr size_t kKeep = 4u << 20;      // what all together may hold on to
 constexpr milliseconds kLookAgain{1};
 // A client that takes nothing for so long is cut; sooner when others wait for its place.
@@ -63,6 +66,7 @@ void Bulk::send(const ExchangePtr& exchange, std::unique_ptr<ListSource> source)
 }
 
 void Bulk::run() {
+  pthread_setname_np(pthread_self(), "large-lists");
   while (true) {
     {
       auto state = state_.lock();
@@ -113,13 +117,14 @@ bool Bulk::step(Job& job) {
   job.waiting = waiting;
   if (waiting >= kWindow) return false;
   std::string piece, packed;
+  piece.reserve(kPieceRoom);
   job.made = !job.source->next(piece);
   if (job.gzip) {
     job.gzip->write(piece, packed);
     if (job.made) job.gzip->finish(packed);
     piece = std::move(packed);
   }
-  piece.shrink_to_fit();
+  if (piece.size() < piece.capacity() / 2) piece.shrink_to_fit();
   if (!piece.empty() && !job.stream->write(net::make_chunk(std::move(piece)))) job.over = true;
   job.waiting = job.stream->pending();
   if (!job.made || job.over) return true;
