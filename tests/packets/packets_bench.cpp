@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 
 #include "proxy/nft/apply.hpp"
@@ -69,6 +70,7 @@ proxy::Table table_of(int services, const std::string& pod) {
 }  // namespace
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a line is worth reading also when the next one takes minutes
   auto world = need(packets::World::make());
   auto runner = need(proxy::nft::Runner::find(world->node_namespace()));
   proxy::nft::Layout layout;
