@@ -18,6 +18,17 @@ const api::OwnerReference* controller_of(const api::ObjectMeta& metadata) {
   return nullptr;
 }
 
+api::OwnerReference controlled_by(std::string api_version, std::string kind, const api::ObjectMeta& owner) {
+  api::OwnerReference reference;
+  reference.api_version = std::move(api_version);
+  reference.kind = std::move(kind);
+  reference.name = owner.name;
+  reference.uid = owner.uid;
+  reference.controller = true;
+  reference.block_owner_deletion = true;
+  return reference;
+}
+
 bool is_terminal(const api::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
 
 bool is_active(const api::Pod& pod) { return !is_terminal(pod) && pod.metadata.deletion_timestamp.empty(); }

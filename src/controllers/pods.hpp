@@ -20,6 +20,8 @@ bool selects(const Labels& selector, const Labels& labels);
 
 // The ownerReference with controller: true, or null.
 const api::OwnerReference* controller_of(const api::ObjectMeta& metadata);
+// The ownerReference of what that object controls; it goes with its owner.
+api::OwnerReference controlled_by(std::string api_version, std::string kind, const api::ObjectMeta& owner);
 
 bool is_terminal(const api::Pod& pod);  // Succeeded or Failed
 bool is_active(const api::Pod& pod);    // neither terminal nor being deleted

@@ -151,14 +151,7 @@ api::ReplicaSet make_set(const api::Deployment& deployment, int64_t revision, in
   set.spec.template_ = deployment.spec.template_;
   set.spec.template_.metadata.labels[kTemplateHashLabel] = hash;
   set.metadata.labels = set.spec.template_.metadata.labels;
-  api::OwnerReference owner;
-  owner.api_version = "apps/v1";
-  owner.kind = "Deployment";
-  owner.name = deployment.metadata.name;
-  owner.uid = deployment.metadata.uid;
-  owner.controller = true;
-  owner.block_owner_deletion = true;
-  set.metadata.owner_references.push_back(std::move(owner));
+  set.metadata.owner_references = {controlled_by("apps/v1", "Deployment", deployment.metadata)};
   set.spec.replicas = replicas;
   set.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
   set.spec.selector = deployment.spec.selector;

@@ -7,7 +7,7 @@
 #include "client/events.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
-#include "controllers/endpointslice/own_writes.hpp"
+#include "controllers/endpointslice/apply.hpp"
 #include "controllers/endpointslice/plan.hpp"
 #include "controllers/pod_changes.hpp"
 #include "controllers/pods.hpp"
@@ -129,28 +129,10 @@ class EndpointSliceLoop final : public Controller {
     return places;
   }
 
-  // Creations and updates first: an endpoint that moves between slices is never in none.
   base::Result<void> apply(const api::Service& service, const SlicePlan& plan) {
-    for (const auto& slice : plan.create) {
-      auto made = client_.create(slice);
-      if (!made && is_namespace_going(made.error())) return {};
-      if (!made) return complain(service, "create", std::move(made).error());
-      own_.wrote(std::move(*made));
-    }
-    for (const auto& slice : plan.update) {
-      auto made = client_.update(slice);
-      if (!made) return complain(service, "update", std::move(made).error());
-      own_.wrote(std::move(*made));
-    }
-    for (const auto& slice : plan.remove) {
-      auto gone = client_.remove<Slice>(slice->metadata.namespace_, slice->metadata.name,
-                                        client::only_uid(slice->metadata.uid));
-      if (!gone && gone.error().reason != base::Reason::not_found && gone.error().reason != base::Reason::conflict) {
-        return complain(service, "delete", std::move(gone).error());
-      }
-      own_.removed(*slice);
-    }
-    return {};
+    return apply_slices(client_, own_, plan, [&](std::string_view verb, base::Error error) {
+      return complain(service, verb, std::move(error));
+    });
   }
 
   base::Result<void> complain(const api::Service& service, std::string_view verb, base::Error error) {

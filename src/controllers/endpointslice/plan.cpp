@@ -130,14 +130,7 @@ Slice make_slice(const api::Service& service, const std::string& family, const P
   slice.metadata.namespace_ = service.metadata.namespace_;
   slice.metadata.generate_name = service.metadata.name + "-";
   slice.metadata.labels = labels_for(service);
-  api::OwnerReference owner;
-  owner.api_version = "v1";
-  owner.kind = "Service";
-  owner.name = service.metadata.name;
-  owner.uid = service.metadata.uid;
-  owner.controller = true;
-  owner.block_owner_deletion = true;
-  slice.metadata.owner_references.push_back(std::move(owner));
+  slice.metadata.owner_references = {controlled_by("v1", "Service", service.metadata)};
   slice.address_type = family;
   slice.ports = ports;
   return slice;

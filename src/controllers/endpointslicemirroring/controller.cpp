@@ -5,7 +5,7 @@
 #include "client/events.hpp"
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
-#include "controllers/endpointslice/own_writes.hpp"
+#include "controllers/endpointslice/apply.hpp"
 #include "controllers/endpointslicemirroring/plan.hpp"
 #include "controllers/pod_changes.hpp"
 #include "controllers/worker.hpp"
@@ -123,26 +123,9 @@ class MirroringLoop final : public Controller {
   }
 
   base::Result<void> apply(const std::string& key, const api::Endpoints* endpoints, const MirrorPlan& plan) {
-    for (const auto& slice : plan.create) {
-      auto made = client_.create(slice);
-      if (!made && is_namespace_going(made.error())) return {};
-      if (!made) return complain(key, endpoints, "create", std::move(made).error());
-      own_.wrote(std::move(*made));
-    }
-    for (const auto& slice : plan.update) {
-      auto made = client_.update(slice);
-      if (!made) return complain(key, endpoints, "update", std::move(made).error());
-      own_.wrote(std::move(*made));
-    }
-    for (const auto& slice : plan.remove) {
-      auto gone = client_.remove<Slice>(slice->metadata.namespace_, slice->metadata.name,
-                                        client::only_uid(slice->metadata.uid));
-      if (!gone && gone.error().reason != base::Reason::not_found && gone.error().reason != base::Reason::conflict) {
-        return complain(key, endpoints, "delete", std::move(gone).error());
-      }
-      own_.removed(*slice);
-    }
-    return {};
+    return apply_slices(client_, own_, plan, [&](std::string_view verb, base::Error error) {
+      return complain(key, endpoints, verb, std::move(error));
+    });
   }
 
   base::Result<void> complain(const std::string& key, const api::Endpoints* endpoints, std::string_view verb,

@@ -154,14 +154,7 @@ Slice make_slice(const api::Endpoints& endpoints, const std::string& family, Gro
     slice.metadata.namespace_ = endpoints.metadata.namespace_;
     slice.metadata.generate_name = endpoints.metadata.name + "-";
   }
-  api::OwnerReference owner;
-  owner.api_version = "v1";
-  owner.kind = "Endpoints";
-  owner.name = endpoints.metadata.name;
-  owner.uid = endpoints.metadata.uid;
-  owner.controller = true;
-  owner.block_owner_deletion = true;
-  slice.metadata.owner_references = {std::move(owner)};
+  slice.metadata.owner_references = {controlled_by("v1", "Endpoints", endpoints.metadata)};
   slice.metadata.labels = labels_for(endpoints);
   slice.metadata.annotations = annotations_for(endpoints);
   return slice;

@@ -75,6 +75,24 @@ Rank rank_of(const api::Pod& pod, int siblings, int64_t min_ready_seconds, base:
           .uid = pod.metadata.uid};
 }
 
+// Between the statuses of a ReplicationController and a ReplicaSet: the members that both have.
+template <class From, class To>
+void copy_status(const From& from, To& to) {
+  to.replicas = from.replicas;
+  to.fully_labeled_replicas = from.fully_labeled_replicas;
+  to.ready_replicas = from.ready_replicas;
+  to.available_replicas = from.available_replicas;
+  to.observed_generation = from.observed_generation;
+  for (const auto& condition : from.conditions) {
+    auto& copy = to.conditions.emplace_back();
+    copy.type = condition.type;
+    copy.status = condition.status;
+    copy.last_transition_time = condition.last_transition_time;
+    copy.reason = condition.reason;
+    copy.message = condition.message;
+  }
+}
+
 }  // namespace
 
 Claim plan_claim(const api::ReplicaSet& set, const std::vector<PodPtr>& pods) {
@@ -144,14 +162,7 @@ api::Pod make_pod(const api::ReplicaSet& set, const OwnerKind& kind) {
   pod.metadata.labels = pattern.metadata.labels;
   pod.metadata.annotations = pattern.metadata.annotations;
   pod.metadata.finalizers = pattern.metadata.finalizers;
-  api::OwnerReference owner;
-  owner.api_version = kind.api_version;
-  owner.kind = kind.kind;
-  owner.name = set.metadata.name;
-  owner.uid = set.metadata.uid;
-  owner.controller = true;
-  owner.block_owner_deletion = true;
-  pod.metadata.owner_references.push_back(std::move(owner));
+  pod.metadata.owner_references = {controlled_by(kind.api_version, kind.kind, set.metadata)};
   pod.spec = pattern.spec;
   return pod;
 }
@@ -217,37 +228,13 @@ api::ReplicaSet as_set(const api::ReplicationController& rc) {
   set.spec.min_ready_seconds = rc.spec.min_ready_seconds;
   set.spec.selector.match_labels = rc.spec.selector;
   set.spec.template_ = rc.spec.template_;
-  set.status.replicas = rc.status.replicas;
-  set.status.fully_labeled_replicas = rc.status.fully_labeled_replicas;
-  set.status.ready_replicas = rc.status.ready_replicas;
-  set.status.available_replicas = rc.status.available_replicas;
-  set.status.observed_generation = rc.status.observed_generation;
-  for (const auto& from : rc.status.conditions) {
-    auto& to = set.status.conditions.emplace_back();
-    to.type = from.type;
-    to.status = from.status;
-    to.last_transition_time = from.last_transition_time;
-    to.reason = from.reason;
-    to.message = from.message;
-  }
+  copy_status(rc.status, set.status);
   return set;
 }
 
 api::ReplicationControllerStatus as_rc_status(const api::ReplicaSetStatus& status) {
   api::ReplicationControllerStatus rc;
-  rc.replicas = status.replicas;
-  rc.fully_labeled_replicas = status.fully_labeled_replicas;
-  rc.ready_replicas = status.ready_replicas;
-  rc.available_replicas = status.available_replicas;
-  rc.observed_generation = status.observed_generation;
-  for (const auto& from : status.conditions) {
-    auto& to = rc.conditions.emplace_back();
-    to.type = from.type;
-    to.status = from.status;
-    to.last_transition_time = from.last_transition_time;
-    to.reason = from.reason;
-    to.message = from.message;
-  }
+  copy_status(status, rc);
   return rc;
 }
 
