@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "sys/clock.hpp"
 #include "sys/fd.hpp"
 #include "sys/fs.hpp"
+#include "sys/signals.hpp"
 
 namespace main_ {
 namespace {
@@ -163,14 +163,7 @@ base::Result<void> run_until_stopped(const ProxyOptions& given, int stop) {
 }  // namespace
 
 int run_proxy(const ProxyOptions& options) {
-  // Blocked before any thread is made, so that only the signalfd sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  sys::Fd stop(::signalfd(-1, &signals, SFD_CLOEXEC));
+  auto stop = sys::open_stop_signals();
   auto done = run_until_stopped(options, stop.get());
   if (done) return 0;
   fmt::print(stderr, "error: {}\n", done.error().message);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -35,6 +34,7 @@
 #include "sys/clock.hpp"
 #include "sys/fd.hpp"
 #include "sys/fs.hpp"
+#include "sys/signals.hpp"
 
 namespace main_ {
 namespace {
@@ -342,14 +342,7 @@ int run_server(const ServerOptions& options) {
   ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
   base::set_log_format(options.log_format == "json" ? base::LogFormat::json : base::LogFormat::text);
-  // Blocked before any thread is made, so that only the signalfd below sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  sys::Fd stop(::signalfd(-1, &signals, SFD_CLOEXEC));
+  auto stop = sys::open_stop_signals();
 
   Cluster cluster(options);
   auto started = cluster.start();

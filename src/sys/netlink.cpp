@@ -52,20 +52,23 @@ void put_ip(nlmsghdr* header, uint16_t attribute, const Ip& ip) { mnl_attr_put(h
 
 }  // namespace
 
-void Netlink::Close::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-Netlink::Netlink(mnl_socket* socket) : socket_(socket) {}
+void CloseNetlink::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+
+base::Result<NetlinkSocket> open_netlink(int family, const std::string& what) {
+  NetlinkSocket socket(mnl_socket_open2(family, SOCK_CLOEXEC));
+  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
+    return std::unexpected(base::errno_error("open a netlink socket for " + what, errno));
+  return socket;
+}
+
+Netlink::Netlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
 Netlink::Netlink(Netlink&&) noexcept = default;
 Netlink& Netlink::operator=(Netlink&&) noexcept = default;
 Netlink::~Netlink() = default;
 
 base::Result<Netlink> Netlink::open() {
-  mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-  if (socket == nullptr) return std::unexpected(base::errno_error("open netlink", errno));
-  Netlink netlink(socket);
-  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-    return std::unexpected(base::errno_error("bind netlink", errno));
-  }
-  return netlink;
+  TRY(auto socket, open_netlink(NETLINK_ROUTE, "links and routes"));
+  return Netlink(std::move(socket));
 }
 
 base::Result<void> Netlink::talk(nlmsghdr* message, const std::string& what) {

@@ -15,6 +15,13 @@ struct nlmsghdr;
 
 namespace sys {
 
+struct CloseNetlink {
+  void operator()(mnl_socket* socket) const;
+};
+using NetlinkSocket = std::unique_ptr<mnl_socket, CloseNetlink>;
+// A bound socket of that family (NETLINK_ROUTE, ...). `what` it is for, should it fail.
+base::Result<NetlinkSocket> open_netlink(int family, const std::string& what);
+
 using Mac = std::array<uint8_t, 6>;
 
 class Netlink {
@@ -50,13 +57,10 @@ class Netlink {
   base::Result<void> set_proxied(int index, const std::string& ip, bool proxied);
 
  private:
-  struct Close {
-    void operator()(mnl_socket* socket) const;
-  };
-  explicit Netlink(mnl_socket* socket);
+  explicit Netlink(NetlinkSocket socket);
   base::Result<void> talk(nlmsghdr* message, const std::string& what);
 
-  std::unique_ptr<mnl_socket, Close> socket_;
+  NetlinkSocket socket_;
   uint32_t sequence_ = 0;
 };
 

@@ -10,32 +10,20 @@
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "base/strings.hpp"
 #include "sys/fs.hpp"
+#include "sys/netlink.hpp"
 
 namespace proxy::bpf {
 
 namespace {
-
-struct Close {
-  void operator()(mnl_socket* s) const { mnl_socket_close(s); }
-};
-using Socket = std::unique_ptr<mnl_socket, Close>;
 
 constexpr size_t kBuffer = 64u << 10;
 constexpr uint32_t state_bit(int state) { return 1u << state; }
 // A connected datagram socket counts as established.
 constexpr uint32_t kConnected = state_bit(TCP_ESTABLISHED) | state_bit(TCP_SYN_SENT) | state_bit(TCP_FIN_WAIT1) |
                                 state_bit(TCP_CLOSE_WAIT) | state_bit(TCP_LAST_ACK) | state_bit(TCP_CLOSING);
-
-base::Result<Socket> open_diag() {
-  Socket out(mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC));
-  if (!out || mnl_socket_bind(out.get(), 0, MNL_SOCKET_AUTOPID) != 0)
-    return std::unexpected(base::errno_error("open a socket for sock_diag", errno));
-  return out;
-}
 
 template <class Each>
 void each_attribute(const void* begin, size_t size, Each each) {
@@ -146,7 +134,7 @@ base::Result<bool> destroy(mnl_socket* diag, uint8_t family, Protocol protocol, 
 
 base::Result<int> cut_sockets(const SocketMaps& maps, Protocol protocol,
                               const std::function<bool(uint32_t endpoint, uint32_t serial)>& is_lost) {
-  TRY(auto diag, open_diag());
+  TRY(auto diag, sys::open_netlink(NETLINK_SOCK_DIAG, "sock_diag"));
   int count = 0;
   for (uint8_t family : {AF_INET, AF_INET6}) {
     Search search{is_lost, maps.udp_flows, {}};

@@ -8,17 +8,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <vector>
+
+#include "sys/netlink.hpp"
 
 namespace proxy::nft {
 
 namespace {
-
-struct Close {
-  void operator()(mnl_socket* s) const { mnl_socket_close(s); }
-};
-using Socket = std::unique_ptr<mnl_socket, Close>;
 
 constexpr size_t kBuffer = 64u << 10;
 
@@ -169,9 +165,7 @@ bool is_stale(const Table& table, const Networks& networks, const Lost* lost, co
 }
 
 base::Result<int> forget_stale_udp(const Table& table, const Networks& networks, const Lost* lost) {
-  Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
-    return std::unexpected(base::errno_error("open a netlink socket to the connection tracker", errno));
+  TRY(auto socket, sys::open_netlink(NETLINK_NETFILTER, "the connection tracker"));
   int deleted = 0;
   std::vector<char> buffer(kBuffer);
   for (uint8_t family : {AF_INET, AF_INET6}) {
