@@ -74,7 +74,8 @@ void Connection::answer_plain_http() {
 
 void Connection::identify() {
   if (loop_.tls) identify_peer(channel_.ssl(), loop_.trust.get(), peer_);
-  client_ = peer_.certificate_verified ? peer_.common_name : peer_.address.substr(0, peer_.address.rfind(':'));
+  // A certificate may have no name.
+  client_ = !peer_.common_name.empty() ? peer_.common_name : peer_.address.substr(0, peer_.address.rfind(':'));
   one_too_many_ = !loop_.join(client_);
 }
 

@@ -107,6 +107,17 @@ TEST(Fetch, SilenceAndNonsenseAreFailures) {
   EXPECT_EQ(fetch->error(), "unexpected EOF");
 }
 
+// A pod says it of itself, and no memory is taken at its word.
+TEST(Fetch, ABodyIsNotBelievedToBeAsLongAsItSays) {
+  for (const char* length : {"9999999999999999999", "70000000000"}) {
+    OneShotPeer peer(std::string("HTTP/1.1 200 OK\r\nContent-Length: ") + length + "\r\n\r\nhi");
+    auto fetch = fetch_get({"127.0.0.1", peer.port}, get_of("/"));
+    finish(*fetch);
+    EXPECT_EQ(fetch->error(), "unexpected EOF");
+    EXPECT_LT(fetch->body().capacity(), size_t{1} << 20);
+  }
+}
+
 TEST(Fetch, ATargetThatWouldBreakTheRequestIsRefused) {
   OneShotPeer peer("HTTP/1.1 400 Bad Request\r\n\r\n");
   FetchGet get = get_of("/\r\n");

@@ -316,8 +316,6 @@ bool Http1Parser::take_body(std::string_view bytes) {
   if (body_seen_ > limits_.max_body) {
     return fail(413, fmt::format("Request entity too large: limit is {}", limits_.max_body));
   }
-  // Room for all of it at once: doubling would hold up to twice as much. Untouched pages cost nothing.
-  if (has_length_ && body_.empty() && content_length_ > bytes.size()) body_.reserve(content_length_);
   body_.append(bytes);
   return true;
 }

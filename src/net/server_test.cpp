@@ -531,6 +531,27 @@ TEST(Http1Server, OneClientHasSoManyConnections) {
   }
 }
 
+// A certificate without a name is counted by its address, and given back.
+TEST(Http1Server, ConnectionsOfTheNamelessAreGivenBack) {
+  TestServer server(echo, true, {.max_connections_per_client = 1});
+  const TestPki& pki = TestPki::shared();
+  const KeyPair nameless = pki.client(pki.ca, "", {"some"});
+  ClientConfig config = server.client_config();
+  config.certificate_pem = nameless.certificate_pem;
+  config.key_pem = nameless.key_pem;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (int i = 0; i < 3; ++i) {
+    int status = 0;
+    while (status != 200 && std::chrono::steady_clock::now() < end) {  // as soon as the one before is seen to be gone
+      auto client = make_http_client(config);
+      const auto response = client->round_trip(get("/in"));
+      ASSERT_TRUE(response) << response.error().message;
+      status = response->status;
+    }
+    EXPECT_EQ(status, 200);
+  }
+}
+
 TEST(Client, DoesNotRepeatWhatMayHaveBeenDone) {
   std::atomic<int> posts{0};
   std::atomic<int> gets{0};
