@@ -127,7 +127,7 @@ class Watches::Watcher {
     style_.now = owner_.core_.clock.now();
     while (initial_ && next_ < initial_->entries.size()) {
       if (closed_) return true;
-      if (full() || owner_.budget_.used() > owner_.limits_.total_bytes) return false;
+      if (full() || owner_.overfull()) return false;
       std::string batch;
       const size_t most = owner_.crowded() ? kSmallBatch : kBatchBytes;
       for (; next_ < initial_->entries.size() && batch.size() < most; ++next_) {
@@ -422,6 +422,12 @@ void Watches::written(size_t bytes) {
   unchecked_ = 0;
   check_due_ = true;
   wake();
+}
+
+bool Watches::overfull() {
+  if (budget_.used() <= limits_.total_bytes) return false;
+  bytes_.clear();
+  return budget_.used() > limits_.total_bytes;
 }
 
 std::chrono::nanoseconds Watches::until_next() const {

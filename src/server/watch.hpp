@@ -96,6 +96,8 @@ class Watches {
   base::Error lost_history(const base::Error& error, int64_t after) const;
   void feed_all(const std::vector<WatcherPtr>& watchers);
   void cut_slow(const std::vector<WatcherPtr>& watchers, std::chrono::steady_clock::time_point now);
+  // So much waits in all that nobody new gets anything. What is only kept in case another watch wants it goes first.
+  bool overfull();
   std::chrono::nanoseconds until_next() const;
 
   Core& core_;

@@ -152,6 +152,15 @@ TEST_F(SlowWatches, ManyInitialListsAtOnceTakeNoMoreThanTheTotal) {
   EXPECT_EQ(late->wait_events(100).size(), 100u);
 }
 
+TEST_F(SlowWatches, WhatIsOnlyKeptForOthersHoldsUpNobody) {
+  auto quick = watch("?watch=true&resourceVersion=" + std::to_string(store_->revision()));
+  create(100);  // their events are kept: more than the total
+  quick->wait_events(100);
+  auto late = watch("?watch=true");
+  core_->watches->tick();
+  EXPECT_EQ(late->wait_events(100).size(), 100u);
+}
+
 class SlowWithShortHistory : public SlowWatches {
  protected:
   SlowWithShortHistory() { window_ = 10; }
