@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/quantity.hpp"
 
@@ -55,12 +56,17 @@ std::string find_shares(int endpoints, const Places& places, Shares& shares) {
   return counted("Unable to allocate minimum required endpoints to each zone without exceeding overload threshold");
 }
 
-// From the zone with the most to spare to the one that lacks most. False when no zone lacks any.
+// From the zone with the most to spare to the one that lacks most; who has no more than its least has nothing to spare.
+// False when no zone lacks any, or none can give. Each move makes what is lacking less, so there is an end.
 bool move_one(const std::vector<Candidate>& ready, Shares& shares, std::vector<std::string>& zones) {
-  auto spare = [](const auto& item) { return item.second.have - item.second.wanted; };
+  auto spare = [](const auto& item) {
+    const Share& share = item.second;
+    return share.have > share.least ? share.have - share.wanted : -std::numeric_limits<double>::infinity();
+  };
   auto to = std::ranges::max_element(shares, {}, [](const auto& item) { return item.second.least - item.second.have; });
   if (to->second.have >= to->second.least) return false;
   auto from = std::ranges::max_element(shares, {}, spare);
+  if (from->second.have <= from->second.least) return false;
   size_t chosen = zones.size();
   for (size_t i = 0; i < zones.size(); ++i) {
     if (zones[i] != from->first) continue;

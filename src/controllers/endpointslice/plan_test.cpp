@@ -461,6 +461,22 @@ TEST(PlanAutoHints, SharesAreKept) {
   EXPECT_GT(possible, 1000);
 }
 
+// Zones that pass one endpoint to and fro have kept a worker busy for ever.
+TEST(PlanAutoHints, EndsWhereZonesLackWhatNobodyCanGive) {
+  Places places = {{"n0", {.zone = "a", .cpu_milli = 1000}}, {"n1", {.zone = "b", .cpu_milli = 1000}}};
+  places["n2"] = {.zone = "c", .cpu_milli = 1000, .counts = false};
+  auto in = [](const char* zone, const char* hinted = "") { return Candidate{.zone = zone, .hinted = hinted}; };
+  EXPECT_LE(plan_auto_hints({in("a"), in("b"), in("c"), in("c")}, places).zones.size(), 4u);
+  places = {{"n0", {.zone = "z0", .cpu_milli = 3000}},
+            {"n1", {.zone = "z1", .cpu_milli = 1000}},
+            {"n2", {.zone = "z2", .cpu_milli = 1000}}};
+  std::vector<Candidate> ready = {in("z0", "z2"), in("z0"), in("z0"), in("z0"), in("z0"), in("z2"),
+                                  in("z2"), in("z1", "z0"), in("z2", "z2"), in("z0", "z0"), in("z2"), in("z0")};
+  auto hints = plan_auto_hints(ready, places);
+  EXPECT_EQ(hints.problem, "");
+  EXPECT_EQ(hints.zones.size(), ready.size());
+}
+
 TEST(TriggerText, FractionsOnlyWhereThereAreAny) {
   EXPECT_EQ(trigger_text(at_second(0)), "2023-11-14T22:13:20Z");
   EXPECT_EQ(trigger_text(at_second(0) + std::chrono::milliseconds(120)), "2023-11-14T22:13:20.12Z");
