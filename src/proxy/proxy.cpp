@@ -143,8 +143,8 @@ class TableProxy final : public Proxy {
   }
 
   void mark(const std::string& service) {
+    status_.queued();  // first: the proxy's thread may be done with it before the next line
     changes_.lock()->dirty.insert(service);
-    status_.queued();
     wake_.notify_all();
   }
 
@@ -201,10 +201,11 @@ class TableProxy final : public Proxy {
     serve();
     Work work;
     bool first = true;  // nothing is in the kernel yet
+    size_t services = 0;  // changed, and not in the kernel yet: a pass that failed leaves them to the next
     for (bool at_once = true; wait_for_work(work, at_once); at_once = false) {
       auto begin = clock_.steady_now();
       if (work.node) look_at_node(work.dirty);
-      size_t services = work.dirty.size();
+      services += work.dirty.size();
       for (const auto& service : work.dirty) plan(service);
       bool done = sync(work.dirty);
       work.dirty.clear();
@@ -212,6 +213,7 @@ class TableProxy final : public Proxy {
       if (services > 0 || first) {
         status_.synced(std::chrono::duration<double>(clock_.steady_now() - begin).count(), services, work.slice_changes);
         work.slice_changes = 0;
+        services = 0;
       }
       const auto& table = builder_.table();
       if (first) base::log_info("proxy", "{} service ports are in the kernel", table.routes.size() + table.node_ports.size());

@@ -46,7 +46,8 @@ struct service_entry {
   __u32 zero;
 };
 
-/* An element of `endpoints`. Written by the loader only; a serial is never given twice, 0 is a free place. */
+/* An element of `endpoints`. Written by the loader only; a serial is never given twice, also after a restart;
+ * 0 is a free place. */
 struct endpoint_entry {
   struct ip_address address;
   __u64 owner; /* the pool's owner */
@@ -55,7 +56,7 @@ struct endpoint_entry {
   __u8 protocol;
   __u8 usable; /* 0: no new connection goes there */
   __u32 weight;
-  __u32 zero;
+  __u32 last_serial; /* of a free place: who had it */
 };
 
 /* An element of `flows`, at the same index: counted by the programs. */

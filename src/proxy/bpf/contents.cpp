@@ -122,8 +122,8 @@ Contents::Contents(const Sizes& sizes, const Memory& memory,
   }
   for (uint32_t i = 0; i < sizes_.endpoints; ++i) {
     auto& e = memory_.endpoints[i];
+    next_serial_ = std::max({next_serial_, e.serial + 1, e.last_serial + 1});
     if (e.serial == 0) continue;
-    next_serial_ = std::max(next_serial_, e.serial + 1);
     places.emplace_back(i, 1);
     endpoints_[{e.owner, e.address, e.port}] = i;
     if (uses_[i] == 0) retire(i, Time{0});
@@ -303,7 +303,7 @@ std::optional<uint32_t> Contents::place_endpoint(const Identity& id, const Endpo
                                  .protocol = protocol,
                                  .usable = 0,
                                  .weight = e.weight,
-                                 .zero = 0};
+                                 .last_serial = 0};
   }
   retired_.erase(known->second);
   auto& entry = memory_.endpoints[known->second];
@@ -322,7 +322,9 @@ void Contents::undo(Time now) {
     for (auto index : staged.fresh) {
       auto& e = memory_.endpoints[index];
       endpoints_.erase({e.owner, e.address, e.port});
+      const auto serial = e.serial;
       e = {};
+      e.last_serial = serial;
       endpoint_places_.put_back(index, 1);
     }
     // Those that came back from retirement for it go there again.
@@ -408,7 +410,7 @@ void Contents::settle_retired(Time now) {
       continue;
     }
     endpoints_.erase({e.owner, e.address, e.port});
-    e.serial = 0;
+    e.last_serial = std::exchange(e.serial, 0);
     endpoint_places_.give_back(index, 1, now);
     it = retired_.erase(it);
   }

@@ -165,6 +165,20 @@ TEST_F(ContentsTest, AnUpdateThatDoesNotFitChangesNothing) {
   apply(table, "in larger maps");
 }
 
+// What clients remember of an endpoint that went must not lead to a stranger.
+TEST_F(ContentsTest, NoSerialIsGivenTwiceAlsoAfterARestart) {
+  apply(one(route_to("a", {1, 2})));
+  uint32_t highest = 0;
+  for (const auto& e : maps_.endpoints) highest = std::max(highest, e.serial);
+  ASSERT_GT(highest, 0u);
+  apply({});
+  now_ += 1s;
+  apply(one(route_to("b", {})));  // the retired places are free by now
+  contents_.emplace(maps_.sizes, maps_.memory(), maps_.read());
+  apply(one(route_to("c", {7})));
+  EXPECT_GT(maps_.endpoints[maps_.choices[entry(1).first]].serial, highest);
+}
+
 TEST_F(ContentsTest, PlacesAreUsedAgainAndNeverRunOut) {
   for (uint32_t round = 0; round < 500; ++round)
     apply(one(route_to("a", {round * 3, round * 3 + 1, round * 3 + 2}, round % 7 ? Balance::random : Balance::maglev)));

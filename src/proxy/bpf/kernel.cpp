@@ -314,13 +314,13 @@ base::Result<void> Kernel::grow(const Sizes& sizes) {
   for (const auto& [key, entry] : services)
     if (bpf_map_update_elem(larger->map("services"), &key, &entry, BPF_ANY) != 0)
       return refused("copy the services to a larger map", errno);
-  if (attached_) {
+  if (attached_ || took_over_) {  // an earlier run's programs are at work, too
     CHECK_OK(pin_maps(*larger));
     for (size_t i = 0; i < std::size(kPrograms); ++i) {
       auto swapped = attach_program(*larger, kPrograms[i]);
       if (swapped) continue;
       while (i-- > 0) (void)attach_program(*now_, kPrograms[i]);
-      remove_folder(fmt::format("{}/maps-{}", options_.pins, number_--));
+      if (!options_.pins.empty()) remove_folder(fmt::format("{}/maps-{}", options_.pins, number_--));
       return swapped;
     }
     // What the programs counted between the copy and the swap.

@@ -127,6 +127,32 @@ TEST_F(KernelTest, GrowingKeepsWhatTheMapsHold) {
   EXPECT_EQ(kernel->sizes().endpoints, 1024u);
 }
 
+// The first table of the next run may already be larger.
+TEST_F(KernelTest, GrowingWhatWasTakenOverIsPinned) {
+  {
+    auto kernel = open();
+    ASSERT_TRUE(kernel);
+    ASSERT_TRUE(kernel->attach());
+  }
+  {
+    auto kernel = open();
+    ASSERT_TRUE(kernel);
+    ASSERT_TRUE(kernel->took_over());
+    Sizes larger = kernel->sizes();
+    larger.services = larger.choices = larger.endpoints = 1024;
+    auto grown = kernel->grow(larger);
+    ASSERT_TRUE(grown) << grown.error().message;
+    kernel->memory().flows[5].connections = 77;
+    auto attached = kernel->attach();
+    ASSERT_TRUE(attached) << attached.error().message;
+  }
+  auto kernel = open();
+  ASSERT_TRUE(kernel);
+  EXPECT_TRUE(kernel->took_over());
+  EXPECT_EQ(kernel->sizes().endpoints, 1024u);
+  EXPECT_EQ(kernel->memory().flows[5].connections, 77u);
+}
+
 TEST_F(KernelTest, RemovedPinsLeaveNothing) {
   {
     auto kernel = open();
