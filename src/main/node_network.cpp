@@ -137,14 +137,6 @@ std::string default_balancer_addresses(const std::string& address, const std::st
   return out;
 }
 
-std::string first_address(const std::string& cidr) {
-  in_addr address{};
-  ::inet_pton(AF_INET, cidr.substr(0, cidr.find('/')).c_str(), &address);
-  address.s_addr = htonl(ntohl(address.s_addr) + 1);
-  char text[INET_ADDRSTRLEN];
-  return ::inet_ntop(AF_INET, &address, text, sizeof text);
-}
-
 std::string usable_ranges(const std::string& cidrs) {
   if (node::has_ipv6()) return cidrs;
   auto pieces = base::split(cidrs, ',');

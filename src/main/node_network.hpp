@@ -23,8 +23,6 @@ base::Result<std::string> first_node_part(const std::string& cluster_cidr);
 // What load balancers get where nobody says it: .64 to .254 (and ::64 to ::fe) of the link network that `up` makes, "" for
 // a node that is on any other network.
 std::string default_balancer_addresses(const std::string& address, const std::string& second_address);
-// "10.96.0.0/16" -> "10.96.0.1".
-std::string first_address(const std::string& cidr);
 // Without the IPv6 ones where the kernel has no IPv6 and others are left: what they promise cannot be kept there.
 std::string usable_ranges(const std::string& cidrs);
 // In the server: routes cluster IPs of either family to eth0, so that the node's own connections to them reach the packet path at all.

@@ -5,12 +5,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cstring>
-#include <thread>
 
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "cli/kubeconfig.hpp"
 #include "client/client.hpp"
 #include "proxy/kube_proxy_config.hpp"
@@ -57,8 +55,7 @@ base::Result<ProxyOptions> settled(ProxyOptions options) {
     options.hostname_override = name;
   }
   // Node names are written small.
-  auto lower = [](unsigned char c) { return static_cast<char>(std::tolower(c)); };
-  std::transform(options.hostname_override.begin(), options.hostname_override.end(), options.hostname_override.begin(), lower);
+  options.hostname_override = base::to_lower(options.hostname_override);
   return options;
 }
 
@@ -69,12 +66,6 @@ base::Result<client::Client> connect(const ProxyOptions& options) {
   TRY(auto args, cli::parse_args(words, kFlags));
   TRY(auto connection, cli::load_connection(args));
   return client::Client(client::make_http_transport(connection.http), "kube-proxy/" SAMPAN_VERSION);
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string out;
-  for (const auto& part : parts) out += (out.empty() ? "" : ",") + part;
-  return out;
 }
 
 // The node, when it comes in time: a proxy often starts together with it.
@@ -100,7 +91,7 @@ std::string service_cidrs(client::Client& client) {
   }
   for (const auto& one : (*all)["items"].as_array())
     for (const auto& cidr : one.at({"spec", "cidrs"}).as_array()) out.emplace_back(cidr.as_string());
-  return joined(out);
+  return base::join(out, ",");
 }
 
 // "primary" is the node's own addresses.
@@ -123,7 +114,7 @@ base::Result<proxy::Config> config_of(const ProxyOptions& options, client::Clien
   config.node_name = options.hostname_override;
   config.pod_cidr = options.cluster_cidr;
   // Without it, the pods of this node are those that are known to be inside.
-  if (config.pod_cidr.empty()) config.pod_cidr = node.spec.pod_cidrs.empty() ? node.spec.pod_cidr : joined(node.spec.pod_cidrs);
+  if (config.pod_cidr.empty()) config.pod_cidr = node.spec.pod_cidrs.empty() ? node.spec.pod_cidr : base::join(node.spec.pod_cidrs, ",");
   config.service_cidr = service_cidrs(client);
   config.table = "sampan_proxy";
   config.mode = options.mode;

@@ -130,6 +130,7 @@ class Cluster {
   ClusterPaths paths_;
   sys::SystemClock clock_;
   sys::Fd pid_lock_;
+  std::string second_address_;  // the node's of IPv6, "" when it has none
   std::string service_cidr_;
   std::vector<base::Cidr> services_;
   std::pair<int, int> node_ports_;
@@ -181,8 +182,7 @@ base::Result<void> Cluster::make_api(const std::string& address) {
   auto kubernetes = services_.front().first;
   ++kubernetes.number;
   std::vector<std::string> addresses = {"127.0.0.1", address, kubernetes.text()};
-  const std::string second = second_node_address();
-  if (!second.empty()) addresses.push_back(second);
+  if (!second_address_.empty()) addresses.push_back(second_address_);
   TRY(auto pki, open_pki(paths_.state_dir + "/pki", addresses,
                          {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                           "kubernetes.default.svc.cluster.local", paths_.netns_name},
@@ -194,8 +194,8 @@ base::Result<void> Cluster::make_api(const std::string& address) {
                               api_->handler()));
   TRY(int fd, net::listen_tcp("0.0.0.0", options_.port));
   http_->add_listener(fd);
-  if (!second.empty()) {
-    auto fd6 = net::listen_tcp(second, options_.port);
+  if (!second_address_.empty()) {
+    auto fd6 = net::listen_tcp(second_address_, options_.port);
     if (fd6) http_->add_listener(*fd6);
     else base::log_warning("server", "the API is served by IPv4 only: {}", fd6.error().message);
   }
@@ -208,12 +208,13 @@ base::Result<void> Cluster::start() {
   CHECK_OK(sys::make_dirs(paths_.run_dir, 0755));
   TRY(pid_lock_, lock_pid_file(paths_));
   TRY(std::string address, node_address(options_.address));
+  second_address_ = second_node_address();
   service_cidr_ = usable_ranges(options_.service_cidr);
   TRY(services_, base::parse_cidrs(service_cidr_));
   for (const auto& cidr : services_) CHECK_OK(route_service_cidr(cidr.text()));
   TRY(node_ports_, parse_port_range(options_.node_port_range));
   auto wanted = options_.load_balancer_addresses;
-  if (wanted.empty()) wanted = default_balancer_addresses(address, second_node_address());
+  if (wanted.empty()) wanted = default_balancer_addresses(address, second_address_);
   const bool balances = wanted != "none";
   auto balancer_pool = base::parse_spans(balances ? wanted : "");
   if (!balancer_pool) return std::unexpected(std::move(balancer_pool).error().wrap("--load-balancer-addresses"));
@@ -221,8 +222,7 @@ base::Result<void> Cluster::start() {
 
   auto as = [this](const std::string& user) { return client_as(user, {"system:serviceaccounts", "system:authenticated"}); };
   // default/kubernetes leads to an address of its own family, where the node has one.
-  const std::string second = second_node_address();
-  const std::string& api_address = services_.front().first.v6 && !second.empty() ? second : address;
+  const std::string& api_address = services_.front().first.v6 && !second_address_.empty() ? second_address_ : address;
   controllers_ = make_controllers(as, clock_, api_address, options_.port,
                                   std::chrono::minutes(options_.event_ttl_minutes),
                                   balances ? std::optional(*balancer_pool) : std::nullopt, node_ports_);
@@ -236,10 +236,11 @@ base::Result<void> Cluster::start() {
   proxy_config.mode = options_.proxy_mode;
   proxy_config.bpf_pins = paths_.bpf_pins;
   proxy_config.pod_namespaces = {paths_.run_dir + "/netns"};
-  proxy_config.node_pod_cidr = options_.pod_cidr;
-  if (proxy_config.node_pod_cidr.empty()) {
-    TRY(proxy_config.node_pod_cidr, first_node_part(options_.cluster_cidr));
+  std::string pod_cidr = options_.pod_cidr;
+  if (pod_cidr.empty()) {
+    TRY(pod_cidr, first_node_part(options_.cluster_cidr));
   }
+  proxy_config.node_pod_cidr = pod_cidr;
   TRY(proxy_, proxy::Proxy::make(proxy_config, client_as("system:kube-proxy", {"system:node-proxier"}), clock_));
   proxy_->start();
   announcer_ = proxy::Announcer::make({.pool = *balancer_pool}, client_as("system:kube-proxy", {"system:node-proxier"}));
@@ -247,12 +248,8 @@ base::Result<void> Cluster::start() {
 
   node::Config config = node_config(paths_);
   config.address = address;
-  config.second_address = second_node_address();
-  config.pod_cidr = options_.pod_cidr;
-  if (config.pod_cidr.empty()) {
-    TRY(config.pod_cidr, first_node_part(options_.cluster_cidr));
-  }
-  config.service_cidr = options_.service_cidr;
+  config.second_address = second_address_;
+  config.pod_cidr = pod_cidr;
   config.drain_timeout = std::chrono::milliseconds(std::lround(options_.drain_timeout_seconds * 1000));
   TRY(agent_, node::Agent::make(config, client_as("system:node:" + paths_.netns_name, {"system:nodes"}), clock_));
   agent_->start();

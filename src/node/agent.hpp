@@ -26,7 +26,6 @@ struct Config {
   std::string address;    // the node's IP
   std::string second_address;  // of the other family, if there is one
   std::string pod_cidr = "10.244.0.0/24,fd00:10:244::/64";  // this node's part, of one or both families
-  std::string service_cidr = "10.96.0.0/16";
   std::string cluster_dns;  // "" as long as there is none
   std::string cluster_domain = "cluster.local";
   int max_pods = 110;

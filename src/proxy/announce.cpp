@@ -48,7 +48,6 @@ class KernelAnnouncer final : public Announcer {
  public:
   KernelAnnouncer(AnnounceConfig config, client::Client client) : config_(std::move(config)), services_(client) {
     services_.trim_with([](api::Service& service) {
-      service.metadata.managed_fields.clear();
       service.metadata.annotations.clear();
       service.metadata.labels.clear();
       service.spec.selector.clear();

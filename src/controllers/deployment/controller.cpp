@@ -90,10 +90,9 @@ class DeploymentLoop final : public Controller {
     pass.deployment = *pass.before;
     TRY(auto owned, claim_sets(pass.deployment));
     pass.sets = sort_sets(pass.deployment, std::move(owned));
-    auto done = pass.deployment.metadata.deletion_timestamp.empty() ? roll(pass) : base::Result<void>();
-    if (!pass.deployment.metadata.deletion_timestamp.empty()) {
-      pass.deployment.status = count_status(pass.deployment, pass.sets, clock_.now());
-    }
+    base::Result<void> done;
+    if (pass.deployment.metadata.deletion_timestamp.empty()) done = roll(pass);
+    else pass.deployment.status = count_status(pass.deployment, pass.sets, clock_.now());
     // Also after a failure: it may have left a condition.
     CHECK_OK(write_status(pass));
     if (pass.look_again) worker_.queue().add_after(key, *pass.look_again);
@@ -124,7 +123,7 @@ class DeploymentLoop final : public Controller {
   }
 
   base::Result<void> recreate(Pass& pass) {
-    CHECK_OK(resize(pass, plan_recreate_down(pass.deployment, pass.sets)));
+    CHECK_OK(resize(pass, plan_recreate_down(pass.sets)));
     if (!are_old_pods_gone(pass.sets)) return {};
     const int64_t wanted = wanted_replicas(pass.deployment);
     if (!pass.sets.current) return create_current(pass, wanted);
@@ -144,13 +143,7 @@ class DeploymentLoop final : public Controller {
     TRY(bool may_adopt, claim.adopt.empty() ? base::Result<bool>(false) : still_there(deployment));
     if (!may_adopt) return std::move(claim.owned);
     for (const auto& set : claim.adopt) {
-      base::Value owner(base::Object{{"apiVersion", "apps/v1"},
-                                     {"kind", "Deployment"},
-                                     {"name", deployment.metadata.name},
-                                     {"uid", deployment.metadata.uid},
-                                     {"controller", true},
-                                     {"blockOwnerDeletion", true}});
-      TRY(auto taken, patch_owners(*set, std::move(owner)));
+      TRY(auto taken, patch_owners(*set, api::to_value(controlled_by("apps/v1", "Deployment", deployment.metadata))));
       if (taken) claim.owned.push_back(taken);
     }
     return std::move(claim.owned);

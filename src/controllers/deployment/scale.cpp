@@ -166,7 +166,7 @@ std::vector<Resize> plan_rolling(const api::Deployment& deployment, const Sets& 
   return out;
 }
 
-std::vector<Resize> plan_recreate_down(const api::Deployment&, const Sets& sets) {
+std::vector<Resize> plan_recreate_down(const Sets& sets) {
   std::vector<Resize> out;
   for (const auto& set : active(sets.old)) out.push_back({set, 0});
   return out;

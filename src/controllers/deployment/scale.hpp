@@ -34,7 +34,7 @@ int64_t plan_new_size(const api::Deployment& deployment, const Sets& sets);
 // One step. Every step keeps available >= wanted - unavailable and the sum of sizes <= wanted + surge.
 std::vector<Resize> plan_rolling(const api::Deployment& deployment, const Sets& sets);
 
-std::vector<Resize> plan_recreate_down(const api::Deployment& deployment, const Sets& sets);
+std::vector<Resize> plan_recreate_down(const Sets& sets);
 // No pod of an old set runs any more, not even one that is ending.
 bool are_old_pods_gone(const Sets& sets);
 

@@ -91,7 +91,7 @@ TEST(Recreate, WaitsForThePodsOfTheOldSets) {
   auto deployment = make_deployment(2, "v2");
   deployment.spec.strategy.emplace().type = "Recreate";
   auto old = make_replica_set({.image = "v1", .size = 2});
-  EXPECT_EQ(text_of(plan_recreate_down(deployment, sort_sets(deployment, {share_set(old)}))), "v1=0");
+  EXPECT_EQ(text_of(plan_recreate_down(sort_sets(deployment, {share_set(old)}))), "v1=0");
   auto gone = [&] { return are_old_pods_gone(sort_sets(deployment, {share_set(old)})); };
   EXPECT_FALSE(gone());
   old.spec.replicas = 0;

@@ -89,6 +89,7 @@ class EndpointSliceLoop final : public Controller {
     auto service = services_.get(key);
     if (!service || !service->metadata.deletion_timestamp.empty()) {
       warned_.erase(key);
+      own_.forget(key);
       return {};  // what a deleted Service leaves behind, the garbage collector takes
     }
     // Without a selector the slices are somebody else's, or stay as they were when it was taken away.

@@ -19,19 +19,6 @@ using PodPtr = std::shared_ptr<const Pod>;
 using Slice = api::EndpointSlice;
 using Ports = std::vector<api::EndpointSlicePort>;
 
-// One slice holds endpoints that have the same ports.
-using PortsKey = std::vector<std::tuple<std::string, std::string, int64_t, std::string>>;
-
-PortsKey key_of(const Ports& ports) {
-  PortsKey key;
-  for (const auto& port : ports) {
-    key.emplace_back(port.name, port.protocol.empty() ? "TCP" : port.protocol, port.port.value_or(0),
-                     port.app_protocol);
-  }
-  std::ranges::sort(key);
-  return key;
-}
-
 // What makes two endpoints the same one; the rest (conditions) may change in place.
 using EndpointKey = std::tuple<std::vector<std::string>, std::string, std::string, std::string>;
 
@@ -191,9 +178,11 @@ class GroupPlan {
   void keep_wanted(const SlicePtr& slice, WantedSet& wanted) {
     // An empty one has said that there is no endpoint, which is over.
     bool outdated = slice->metadata.labels != labels_ || slice->endpoints.empty();
-    Draft draft{.slice = *slice, .before = slice, .changed = outdated, .trigger = {}};
+    Draft draft{.slice = {}, .before = slice, .changed = outdated, .trigger = {}};
+    draft.slice.metadata = slice->metadata;
     draft.slice.metadata.labels = labels_;
-    draft.slice.endpoints.clear();
+    draft.slice.address_type = slice->address_type;
+    draft.slice.ports = slice->ports;
     for (const auto& endpoint : slice->endpoints) {
       auto it = wanted.find(key_of(endpoint));
       if (it == wanted.end()) {
@@ -299,7 +288,7 @@ std::map<PortsKey, Group> wanted_groups(const api::Service& service, const std::
     const Place* where = place == places.end() ? nullptr : &place->second;
     Wanted wanted{.endpoint = make_endpoint(service, *pod, std::move(addresses), where), .changed = {}};
     if (const auto* ready = ready_condition(*pod)) wanted.changed = base::parse_time(ready->last_transition_time);
-    Group& group = groups[key_of(ports)];
+    Group& group = groups[ports_key_of(ports)];
     if (group.endpoints.empty()) group.ports = std::move(ports);
     EndpointKey key = key_of(wanted.endpoint);
     group.endpoints.emplace(std::move(key), std::move(wanted));
@@ -339,7 +328,7 @@ void add_auto_hints(const std::string& family, std::map<PortsKey, Group>& groups
 void plan_family(const api::Service& service, const std::string& family, std::map<PortsKey, Group> groups,
                  const std::vector<SlicePtr>& existing, SlicePlan& out) {
   std::map<PortsKey, std::vector<SlicePtr>> by_ports;
-  for (const auto& slice : existing) by_ports[key_of(slice->ports)].push_back(slice);
+  for (const auto& slice : existing) by_ports[ports_key_of(slice->ports)].push_back(slice);
   size_t kept = 0;
   for (auto& [key, group] : groups) {
     GroupPlan plan(service, family, out);
@@ -386,6 +375,16 @@ void use_again(const api::Service& service, SlicePlan& plan) {
 }
 
 }  // namespace
+
+PortsKey ports_key_of(const std::vector<api::EndpointSlicePort>& ports) {
+  PortsKey key;
+  for (const auto& port : ports) {
+    key.emplace_back(port.name, port.protocol.empty() ? "TCP" : port.protocol, port.port.value_or(0),
+                     port.app_protocol);
+  }
+  std::ranges::sort(key);
+  return key;
+}
 
 bool has_managed_endpoints(const api::Service& service) {
   return !service.spec.selector.empty() && service.spec.type != "ExternalName";

@@ -26,6 +26,10 @@ constexpr std::string_view kSliceManager = "endpointslice-controller.k8s.io";
 constexpr std::string_view kHeadlessLabel = "service.kubernetes.io/headless";
 constexpr std::string_view kTriggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
+// One slice holds endpoints that have the same ports.
+using PortsKey = std::vector<std::tuple<std::string, std::string, int64_t, std::string>>;
+PortsKey ports_key_of(const std::vector<api::EndpointSlicePort>& ports);
+
 struct SlicePlan {
   std::vector<api::EndpointSlice> create;
   std::vector<api::EndpointSlice> update;

@@ -17,19 +17,9 @@ namespace {
 
 using Slice = api::EndpointSlice;
 using Ports = std::vector<api::EndpointSlicePort>;
-using PortsKey = std::vector<std::tuple<std::string, std::string, int64_t, std::string>>;
 using GroupKey = std::pair<std::string, PortsKey>;  // of one slice: family and ports
 
 std::string protocol_of(const std::string& text) { return text.empty() ? "TCP" : text; }
-
-PortsKey key_of(const Ports& ports) {
-  PortsKey key;
-  for (const auto& port : ports) {
-    key.emplace_back(port.name, protocol_of(port.protocol), port.port.value_or(0), port.app_protocol);
-  }
-  std::ranges::sort(key);
-  return key;
-}
 
 Ports ports_of(const api::EndpointSubset& subset) {
   Ports ports;
@@ -117,7 +107,7 @@ class Groups {
         continue;
       }
       ++added;
-      Group& group = groups_[{ip->first, key_of(ports)}];
+      Group& group = groups_[{ip->first, ports_key_of(ports)}];
       if (group.endpoints.empty()) group.ports = ports;
       api::Endpoint endpoint = make_endpoint(address, std::move(ip->second), ready);
       EndpointKey key = key_of(endpoint);
@@ -178,7 +168,7 @@ MirrorPlan plan_mirror(const api::Endpoints& endpoints, const std::vector<SliceP
   Groups groups(plan);
   for (const auto& subset : endpoints.subsets) groups.add(subset);
   std::map<GroupKey, std::vector<SlicePtr>> known;
-  for (const auto& slice : existing) known[{slice->address_type, key_of(slice->ports)}].push_back(slice);
+  for (const auto& slice : existing) known[{slice->address_type, ports_key_of(slice->ports)}].push_back(slice);
   std::vector<std::pair<std::string, Group>> fresh;
   for (auto& [key, group] : groups.take()) {
     auto found = known.find(key);

@@ -13,6 +13,7 @@
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
 #include "controllers/loadbalancer/plan.hpp"
+#include "controllers/service_trim.hpp"
 #include "controllers/worker.hpp"
 
 namespace controllers {
@@ -29,12 +30,7 @@ class LoadBalancerLoop final : public Controller {
         worker_("loadbalancer", clock, [this] { services_.wait_synced(); },
                 [this](const std::string& key) { return reconcile(key); }),
         services_(client) {
-    services_.trim_with([](api::Service& service) {
-      service.metadata.managed_fields.clear();
-      service.metadata.annotations.clear();
-      service.metadata.labels.clear();
-      service.spec.selector.clear();
-    });
+    services_.trim_with(trim_service_for_addresses);
     services_.on_change([this](const std::string& key, const ServicePtr& before, const ServicePtr& after) {
       if (concerns(before) || concerns(after)) worker_.queue().add(key);
     });
@@ -131,8 +127,9 @@ class LoadBalancerLoop final : public Controller {
   std::vector<Holding> others_of(const std::string& self) const {
     std::vector<Holding> out;
     for (const auto& service : services_.list()) {
+      if (!wants_balancer(*service)) continue;
       std::string key = client::object_key(service->metadata.namespace_, service->metadata.name);
-      if (key != self && wants_balancer(*service)) out.push_back(holding_of(*service, held_by(key, *service)));
+      if (key != self) out.push_back(holding_of(*service, held_by(key, *service)));
     }
     return out;
   }

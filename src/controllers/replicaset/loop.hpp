@@ -41,7 +41,7 @@ class ReplicaLoop final : public Controller {
         owners_(client),
         pods_(client) {
     owners_.on_change([this](const std::string& key, const auto&, const auto&) { worker_.queue().add(key); });
-    pods_.trim_with([](api::Pod& pod) { trim(pod); });
+    pods_.trim_with(trim_pod_for_counting);
     pods_.on_change([this](const std::string&, const PodPtr& before, const PodPtr& after) {
       pod_changed(before, after);
     });
@@ -65,24 +65,6 @@ class ReplicaLoop final : public Controller {
   static OwnerKind kind() {
     auto ref = client::ref_of(Owner());
     return {.api_version = ref.api_version, .kind = ref.kind};
-  }
-
-  // Ranking and counting need no containers, volumes or annotations but one.
-  static void trim(api::Pod& pod) {
-    std::string node = std::move(pod.spec.node_name);
-    pod.spec = {};
-    pod.spec.node_name = std::move(node);
-    pod.status.init_container_statuses.clear();
-    for (auto& status : pod.status.container_statuses) {
-      int64_t restarts = status.restart_count;
-      status = {};
-      status.restart_count = restarts;
-    }
-    std::erase_if(pod.status.conditions,
-                  [](const api::PodCondition& condition) { return condition.type != "Ready"; });
-    std::erase_if(pod.metadata.annotations, [](const auto& pair) {
-      return pair.first != "controller.kubernetes.io/pod-deletion-cost";
-    });
   }
 
   static std::string owner_key(const api::Pod& pod) {
@@ -187,13 +169,7 @@ class ReplicaLoop final : public Controller {
 
   base::Result<bool> adopt(const api::ReplicaSet& set, const api::Pod& pod) {
     OwnerKind mine = kind();
-    base::Value owner(base::Object{{"apiVersion", mine.api_version},
-                                   {"kind", mine.kind},
-                                   {"name", set.metadata.name},
-                                   {"uid", set.metadata.uid},
-                                   {"controller", true},
-                                   {"blockOwnerDeletion", true}});
-    return patch_owners(pod, std::move(owner));
+    return patch_owners(pod, api::to_value(controlled_by(mine.api_version, mine.kind, set.metadata)));
   }
 
   base::Result<bool> release(const api::ReplicaSet& set, const api::Pod& pod) {

@@ -215,10 +215,7 @@ bool same_status(const api::ReplicaSetStatus& a, const api::ReplicaSetStatus& b)
                       s.available_replicas.value_or(0), s.terminating_replicas,
                       s.observed_generation.value_or(0));
   };
-  auto condition = [](const api::ReplicaSetCondition& c) {
-    return std::tie(c.type, c.status, c.reason, c.message, c.last_transition_time);
-  };
-  return numbers(a) == numbers(b) && std::ranges::equal(a.conditions, b.conditions, {}, condition, condition);
+  return numbers(a) == numbers(b) && a.conditions == b.conditions;
 }
 
 api::ReplicaSet as_set(const api::ReplicationController& rc) {
@@ -236,6 +233,23 @@ api::ReplicationControllerStatus as_rc_status(const api::ReplicaSetStatus& statu
   api::ReplicationControllerStatus rc;
   copy_status(status, rc);
   return rc;
+}
+
+void trim_pod_for_counting(api::Pod& pod) {
+  std::string node = std::move(pod.spec.node_name);
+  pod.spec = {};
+  pod.spec.node_name = std::move(node);
+  pod.status.init_container_statuses.clear();
+  for (auto& status : pod.status.container_statuses) {
+    int64_t restarts = status.restart_count;
+    status = {};
+    status.restart_count = restarts;
+  }
+  std::erase_if(pod.status.conditions,
+                [](const api::PodCondition& condition) { return condition.type != "Ready"; });
+  std::erase_if(pod.metadata.annotations, [](const auto& pair) {
+    return pair.first != "controller.kubernetes.io/pod-deletion-cost";
+  });
 }
 
 }  // namespace controllers

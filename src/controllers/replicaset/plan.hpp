@@ -75,4 +75,8 @@ bool same_status(const api::ReplicaSetStatus& a, const api::ReplicaSetStatus& b)
 api::ReplicaSet as_set(const api::ReplicationController& rc);
 api::ReplicationControllerStatus as_rc_status(const api::ReplicaSetStatus& status);
 
+// Ranking and counting need no containers, volumes or annotations but one. One function, so that the informers of all
+// loops share what it leaves.
+void trim_pod_for_counting(api::Pod& pod);
+
 }  // namespace controllers

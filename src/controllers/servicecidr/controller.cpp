@@ -14,6 +14,7 @@
 #include "client/informer.hpp"
 #include "controllers/controllers.hpp"
 #include "controllers/servicecidr/plan.hpp"
+#include "controllers/service_trim.hpp"
 #include "controllers/worker.hpp"
 
 namespace controllers {
@@ -38,13 +39,7 @@ class ServiceCidrLoop final : public Controller {
         cidrs_(client),
         addresses_(client),
         services_(client) {
-    services_.trim_with([](api::Service& service) {
-      service.metadata.managed_fields.clear();
-      service.metadata.annotations.clear();
-      service.metadata.labels.clear();
-      service.spec.selector.clear();
-    });
-    addresses_.trim_with([](api::IPAddress& address) { address.metadata.managed_fields.clear(); });
+    services_.trim_with(trim_service_for_addresses);
     cidrs_.on_change([this](const std::string&, const CidrPtr&, const CidrPtr&) { add_ranges(); });
     addresses_.on_change([this](const std::string& key, const AddressPtr& before, const AddressPtr& after) {
       worker_.queue().add(key_for(kAddress, key));
