@@ -129,7 +129,7 @@ class Feed {
 template <class T>
 std::shared_ptr<Feed<T>> Sharing::join(Informer<T>* informer, const Resource& resource, const ListOptions& options) {
   std::string key = resource.group + '/' + resource.version + '/' + resource.plural + '/' + resource.namespace_ + '?' +
-                    options.label_selector + '&' + options.field_selector;
+                    options.label_selector + '&' + options.field_selector + (options.metadata_only ? "&metadata" : "");
   std::lock_guard lock(mutex_);
   auto& place = feeds_[key];
   auto feed = std::static_pointer_cast<Feed<T>>(place.lock());

@@ -33,7 +33,6 @@ struct Bulk::Job {
   std::optional<base::Gzip> gzip;
   std::chrono::steady_clock::time_point moved;
   size_t waiting = 0;
-  bool made = false;
   bool over = false;
   std::shared_ptr<std::atomic<bool>> gone = std::make_shared<std::atomic<bool>>(false);
 };
@@ -118,18 +117,19 @@ bool Bulk::step(Job& job) {
   if (waiting >= kWindow) return false;
   std::string piece, packed;
   piece.reserve(kPieceRoom);
-  job.made = !job.source->next(piece);
+  const bool made = !job.source->next(piece);
   if (job.gzip) {
     job.gzip->write(piece, packed);
-    if (job.made) job.gzip->finish(packed);
+    if (made) job.gzip->finish(packed);
     piece = std::move(packed);
   }
   if (piece.size() < piece.capacity() / 2) piece.shrink_to_fit();
   if (!piece.empty() && !job.stream->write(net::make_chunk(std::move(piece)))) job.over = true;
   job.waiting = job.stream->pending();
-  if (!job.made || job.over) return true;
-  job.stream->finish();
-  job.over = true;
+  if (made && !job.over) {
+    job.stream->finish();
+    job.over = true;
+  }
   return true;
 }
 

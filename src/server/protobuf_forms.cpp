@@ -53,7 +53,11 @@ class ProtobufList final : public ListSource {
       : kind_(std::move(kind)), format_(format), meta_(meta), entries_(std::move(entries)), room_(std::move(room)) {}
   ~ProtobufList() override { forget(); }
 
-  bool next(std::string& out) override { return measured_ ? write(out) : measure(); }
+  bool next(std::string& out) override {
+    if (measured_) return write(out);
+    measure();
+    return true;
+  }
 
  private:
   static constexpr size_t kPiece = 64u << 10;
@@ -76,7 +80,7 @@ class ProtobufList final : public ListSource {
       }
     }
   }
-  bool measure() {
+  void measure() {
     std::string piece;
     if (at_ == 0) api::append_bytes_field(piece, swapped() ? 2 : 1, list_meta_message(meta_));
     append_items(piece);
@@ -89,12 +93,10 @@ class ProtobufList final : public ListSource {
       keeping_ = false;
       forget();
     }
-    if (at_ < entries_.size()) return true;
+    if (at_ < entries_.size()) return;
     measured_ = true;
     at_ = 0;
-    if (kept_.empty()) return true;
-    entries_.clear();
-    return true;
+    if (!kept_.empty()) entries_.clear();
   }
   void forget() {
     kept_.clear();

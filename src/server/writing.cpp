@@ -57,13 +57,6 @@ struct Pending {
   size_t size = 0;          // of all that it is about
 };
 
-// Kinds whose strategies allocate; only the writer may.
-bool allocates(const Resource& resource) {
-  const auto& kind = *resource.stored;
-  if (kind.group.empty()) return kind.plural == "services";
-  return kind.group == "networking.k8s.io" && (kind.plural == "servicecidrs" || kind.plural == "ipaddresses");
-}
-
 base::Error internal(std::string_view what) {
   return {base::Reason::internal_error, fmt::format("Internal error occurred: {}", what), nullptr};
 }
@@ -264,7 +257,7 @@ void submit_write(Core& core, ExchangePtr exchange, const Resource& resource, bo
   pending->size = size_of(core, *pending->exchange, resource);
   bool others = core.writes++ > 0;
   pending->counted = Counted(&core.writes);
-  bool ahead = pending->size >= (others ? kAheadBytes : kAheadAlways) && !allocates(resource);
+  bool ahead = pending->size >= (others ? kAheadBytes : kAheadAlways) && !resource.strategy->allocates();
   if (!ahead) return submit_pending(core, pending);
   if (pending->exchange->on_worker) return submit_ahead(core, pending);
   core.workers->post([&core, pending] { submit_ahead(core, pending); }, length_of(pending->size));

@@ -40,6 +40,7 @@ bool in_use(const WriteContext& context, const base::Value& object) {
 // An address that somebody claims by hand is taken for Services too.
 class IpAddressStrategy final : public Strategy {
  public:
+  bool allocates() const override { return true; }
   base::Result<void> admit_create(WriteContext& context, base::Value& object) const override {
     context.allocations.hold_address(api::name_of(object));
     return {};
@@ -52,6 +53,7 @@ class IpAddressStrategy final : public Strategy {
 
 class ServiceCidrStrategy final : public Strategy {
  public:
+  bool allocates() const override { return true; }
   void prepare_create(WriteContext& context, base::Value& object) const override {
     Strategy::prepare_create(context, object);
     api::apply_defaults(context.kind, object);
@@ -61,15 +63,11 @@ class ServiceCidrStrategy final : public Strategy {
     Strategy::prepare_update(context, fresh, old);
     context.allocations.ranges_change();
   }
-  // A write of the status may also change what clients own of the metadata: the finalizer is written so.
+  // The finalizer is written so.
   void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
     const base::Value sent = fresh["metadata"];
     Strategy::prepare_status(context, fresh, old);
-    base::Object& metadata = fresh.make({"metadata"}).object();
-    for (std::string_view member : {"labels", "annotations", "finalizers"}) {
-      if (sent[member].is_null()) metadata.erase(member);
-      else metadata.set(member, sent[member]);
-    }
+    keep_sent_metadata(fresh, sent);
     context.allocations.ranges_change();
   }
   void release(WriteContext& context, const base::Value&) const override { context.allocations.ranges_change(); }

@@ -83,7 +83,6 @@ class Allocators {
    public:
     explicit Journal(Allocators& allocators, const store::Txn& txn) : allocators_(allocators), txn_(txn) {}
     const std::vector<std::string>& families() const { return allocators_.families(); }
-    const std::vector<AddressRange>& configured() const { return allocators_.configured(); }
     base::Result<void> take_address(std::string_view address);
     base::Result<std::string> next_address(std::string_view family);
     void release_address(std::string_view address);

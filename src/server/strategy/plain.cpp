@@ -110,4 +110,12 @@ std::unique_ptr<Strategy> make_plain_strategy(bool create_on_update, bool return
   return std::make_unique<PlainStrategy>(create_on_update, returns_deleted, unconditional);
 }
 
+void keep_sent_metadata(base::Value& fresh, const base::Value& sent) {
+  base::Object& metadata = fresh.make({"metadata"}).object();
+  for (std::string_view member : {"labels", "annotations", "finalizers"}) {
+    if (sent[member].is_null()) metadata.erase(member);
+    else metadata.set(member, sent[member]);
+  }
+}
+
 }  // namespace server

@@ -30,12 +30,7 @@ class PlatformStrategy : public Strategy {
   void prepare_status(WriteContext& context, base::Value& fresh, const base::Value& old) const override {
     const base::Value sent = traits_.status_metadata ? fresh["metadata"] : base::Value();
     Strategy::prepare_status(context, fresh, old);
-    if (!traits_.status_metadata) return;
-    base::Object& metadata = fresh.make({"metadata"}).object();
-    for (std::string_view member : {"labels", "annotations", "finalizers"}) {
-      if (sent[member].is_null()) metadata.erase(member);
-      else metadata.set(member, sent[member]);
-    }
+    if (traits_.status_metadata) keep_sent_metadata(fresh, sent);
   }
   bool tracks_generation(const api::Kind&) const override { return traits_.generation; }
   bool allows_unconditional_update() const override { return traits_.unconditional; }

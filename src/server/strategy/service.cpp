@@ -331,6 +331,7 @@ base::Result<void> take_health_port(WriteContext& context, const base::Value& se
 
 class ServiceStrategy final : public Strategy {
  public:
+  bool allocates() const override { return true; }
   void prepare_create(WriteContext&, base::Value& service) const override {
     service.object().set("status", base::Value(base::Object{{"loadBalancer", base::Object{}}}));
     auto& spec = service.make({"spec"});

@@ -1,8 +1,7 @@
 // What a schema cannot say about a kind: which fields the server sets, what it allocates, how the kind is
 // deleted. One small class per kind beside this file; the list of them is strategy/table.cpp.
 //
-// Threading: strategies are immutable. Kinds that allocate (allocates() in server/writing.cpp) are called on the store's
-// writer thread; the others on any, and maybe again when what they decided on has changed.
+// Threading: strategies are immutable. Those that allocate are called on the store's writer thread; the others on any, and maybe again when what they decided on has changed.
 #pragma once
 
 #include <memory>
@@ -70,12 +69,17 @@ class Strategy {
   // The object goes: give back what was allocated for it.
   virtual void release(WriteContext&, const base::Value& /*object*/) const {}
 
+  // Whether it uses WriteContext::allocations: only the writer may.
+  virtual bool allocates() const { return false; }
   virtual bool tracks_generation(const api::Kind& kind) const;
   virtual bool allows_create_on_update() const { return false; }
   virtual bool allows_unconditional_update() const { return true; }
   virtual bool returns_deleted_object() const { return false; }
   virtual bool orphans_by_default() const { return false; }
 };
+
+// A write of the status may also change what clients own of the metadata: `sent` has them.
+void keep_sent_metadata(base::Value& fresh, const base::Value& sent);
 
 // What kinds without a line in the table get.
 std::unique_ptr<Strategy> make_default_strategy();
