@@ -227,7 +227,8 @@ class TableProxy final : public Proxy {
     if (config_.healthz_address.empty() && config_.metrics_address.empty()) return;
     auto server = serve_status(config_.healthz_address, config_.metrics_address,
                                [this](const net::Request& request, const std::shared_ptr<net::Responder>& responder) {
-                                 responder->send(status_answer(request, status_, counts(), config_.mode));
+                                 auto of_kernel = request.path == "/metrics" ? counts() : std::vector<Count>();
+                                 responder->send(status_answer(request, status_, of_kernel, config_.mode));
                                });
     if (server) status_server_ = std::move(*server);
     else base::log_warning("proxy", "nobody can ask for the proxy's health: {}", server.error().message);

@@ -14,8 +14,6 @@ namespace proxy::bpf {
 
 namespace {
 
-// Of the rest a program may still know the place; until then it is not another's.
-constexpr std::chrono::milliseconds kReaders{50};
 
 uint64_t hash_text(const std::string& text, uint64_t seed) {
   return std::max<uint64_t>(1, hash_bytes(text.data(), text.size(), seed));
@@ -242,7 +240,6 @@ base::Result<Update> Contents::stage(const std::vector<Wanted>& wanted, Time now
 base::Result<void> Contents::stage_pool(const Wanted& wanted, uint64_t owner, Time now) {
   const Route& route = *wanted.route;
   auto& staged = staged_[owner];
-  staged.owner = owner;
   if (auto held = pools_.find(owner); held != pools_.end()) {
     staged.pool = held->second;
   } else {
@@ -405,7 +402,7 @@ void Contents::settle_retired(Time now) {
     auto& e = memory_.endpoints[index];
     // Its sockets are counted to their end: it may come back. A serial is not trusted for ever, though.
     const bool busy = memory_.flows[index].in_flight > 0 && now - since < std::chrono::hours(1);
-    if (now - since < kReaders || busy) {
+    if (now - since < Rows::kReaders || busy) {
       ++it;
       continue;
     }

@@ -33,6 +33,8 @@ struct KeyOrder {
 // program may still be reading it.
 class Rows {
  public:
+  // How long a program may still know a place that was given back. (They run for microseconds, and are never suspended.)
+  static constexpr std::chrono::milliseconds kReaders{50};
   using Time = std::chrono::nanoseconds;
   void grow(uint32_t size) { size_ = size; }
   std::optional<uint32_t> take(uint32_t length, Time now);  // where it begins
@@ -111,7 +113,6 @@ class Contents {
   };
   struct Staged {
     Pool pool;
-    uint64_t owner = 0;
     service_entry entry = {};
     bool new_index = false, new_row = false;
     std::vector<uint32_t> fresh;  // endpoints taken for it

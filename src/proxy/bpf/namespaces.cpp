@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "base/log.hpp"
@@ -73,7 +74,7 @@ class Watch final : public NamespaceWatch {
 
   // Compares what is there with what is known.
   void look() {
-    std::map<std::string, ino_t> there;
+    std::set<std::string> there;
     std::map<std::string, std::chrono::steady_clock::time_point> unfinished;
     const auto now = std::chrono::steady_clock::now();
     for (const auto& folder : folders_) {
@@ -84,7 +85,7 @@ class Watch final : public NamespaceWatch {
         if (::stat(path.c_str(), &info) != 0) continue;
         auto known = known_.find(path);
         if (known != known_.end() && known->second.inode == info.st_ino) {
-          there.emplace(path, info.st_ino);
+          there.insert(path);
           continue;
         }
         auto cookie = namespace_cookie(path);
@@ -95,7 +96,7 @@ class Watch final : public NamespaceWatch {
         }
         if (known != known_.end()) changed_(path, known->second.cookie, false);
         known_[path] = {info.st_ino, *cookie};
-        there.emplace(path, info.st_ino);
+        there.insert(path);
         changed_(path, *cookie, true);
       }
     }

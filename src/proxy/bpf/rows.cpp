@@ -5,11 +5,6 @@
 
 namespace proxy::bpf {
 
-namespace {
-// Programs run for microseconds, and are never suspended.
-constexpr std::chrono::milliseconds kReaders{50};
-}  // namespace
-
 int Rows::class_of(uint32_t length) { return std::bit_width(length - 1); }
 
 void Rows::settle(Time now) {
