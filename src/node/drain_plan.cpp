@@ -48,25 +48,20 @@ void DrainPlan::on_slice(const std::string& key, const api::EndpointSlice* befor
   const auto was = in_use(before), now = in_use(after);
   const auto* last = after != nullptr ? after : before;
   const uint64_t at = last == nullptr ? 0 : revision(last->metadata.resource_version);
-  for (const auto& [uid, used] : now) {
-    if (used) {
-      pods_[uid][key] = {.in_use = true, .out_since = 0};
-      continue;
-    }
+  const auto take_out = [&](const std::string& uid) {
     // Never given connections, as far as is known: there is nothing to take back.
     const auto pod = pods_.find(uid);
-    if (pod == pods_.end()) continue;
+    if (pod == pods_.end()) return;
     const auto place = pod->second.find(key);
     if (place != pod->second.end() && place->second.in_use)
       place->second = {.in_use = false, .out_since = at};
+  };
+  for (const auto& [uid, used] : now) {
+    if (used) pods_[uid][key] = {.in_use = true, .out_since = 0};
+    else take_out(uid);
   }
   for (const auto& [uid, used] : was) {
-    if (now.contains(uid)) continue;
-    const auto pod = pods_.find(uid);
-    if (pod == pods_.end()) continue;
-    const auto place = pod->second.find(key);
-    if (place != pod->second.end() && place->second.in_use)
-      place->second = {.in_use = false, .out_since = at};
+    if (!now.contains(uid)) take_out(uid);
   }
 }
 

@@ -29,13 +29,13 @@ class DrainPlan {
   bool was_in_use(const std::string& uid, base::Time now) const {
     return pods_.contains(uid) && any_live(now);
   }
-  // "the proxies on a, b have not taken it out": for who was waited for in vain.
+  // "no word yet of a, b": for the event when it was waited for in vain.
   std::string reason(const std::string& uid, base::Time now) const;
 
  private:
   struct Place {
     bool in_use = false;
-    uint64_t out_since = 0;  // revision; 0: no proxy ever had it
+    uint64_t out_since = 0;  // the revision that took it out; 0 while in use
   };
   struct Proxy {
     uint64_t applied = 0;

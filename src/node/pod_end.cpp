@@ -17,13 +17,13 @@ using State = ContainerRecord::State;
 
 constexpr std::chrono::milliseconds kQuietLook{2};
 
-void send_signal(const ContainerRecord& container, int signal) {
+}  // namespace
+
+void PodSync::send_signal(const ContainerRecord& container, int signal) {
   auto process = sys::open_pidfd(container.pid);
   // The descriptor first, then the look: the number cannot change hands in between.
   if (process && is_alive(container.pid, container.pid_start)) sys::signal_pidfd(process->get(), signal);
 }
-
-}  // namespace
 
 base::Result<void> PodSync::end_pod(const api::Pod* pod, PodRecord& record, std::chrono::seconds grace) {
   if (!record.cleaned) {

@@ -86,7 +86,7 @@ base::Result<void> PodSync::watch_probes(const api::Pod& pod, PodRecord& record)
     // Without its probe (it cannot be tried, or the pod ends) what was known stays.
     if (!record.ending) own->probed_started = verdict->started;
     own->probed_ready = verdict->ready;
-    if (!record.ending) CHECK_OK(restart_failed(pod, record, *own, *container, init));
+    if (!record.ending) CHECK_OK(restart_failed(pod, record, *own, *container, init, *verdict));
   }
   return {};
 }
@@ -94,29 +94,25 @@ base::Result<void> PodSync::watch_probes(const api::Pod& pod, PodRecord& record)
 // SIGTERM first, SIGKILL when the grace is over. Its exit brings the pod back, and the restart policy
 // decides.
 base::Result<void> PodSync::restart_failed(const api::Pod& pod, PodRecord& record, ContainerRecord& own,
-                                           const api::Container& container, bool init) {
-  const auto verdict = c_.probes.verdict(own.id);
+                                           const api::Container& container, bool init,
+                                           const ProbeVerdict& verdict) {
   const bool condemned = own.condemned_id == own.id;
-  if (!condemned && (!verdict || !verdict->failed)) return {};
+  if (!condemned && !verdict.failed) return {};
   const auto now = c_.clock.now();
   int signal = 0;
   if (!condemned) {
-    const int64_t grace = verdict->grace.value_or(pod.spec.termination_grace_period_seconds.value_or(30));
+    const int64_t grace = verdict.grace.value_or(pod.spec.termination_grace_period_seconds.value_or(30));
     own.condemned_id = own.id;
     own.condemned_until = now + std::chrono::seconds(std::max<int64_t>(grace, 0));
     std::string message = "Container " + container.name + " failed " +
-                          (*verdict->failed == ProbeKind::startup ? "startup" : "liveness") + " probe";
+                          (*verdict.failed == ProbeKind::startup ? "startup" : "liveness") + " probe";
     if (restart_policy_of(pod, container, init) != "Never") message += ", will be restarted";
     event(pod, false, "Killing", message, &container, init);
     signal = own.stop_signal;
     CHECK_OK(c_.records.put(record));
   }
   if (now >= own.condemned_until) signal = SIGKILL;
-  if (signal != 0) {
-    // The descriptor first, then the look: the number cannot change hands in between.
-    auto process = sys::open_pidfd(own.pid);
-    if (process && is_alive(own.pid, own.pid_start)) sys::signal_pidfd(process->get(), signal);
-  }
+  if (signal != 0) send_signal(own, signal);
   if (signal != SIGKILL) again_at(record, own.condemned_until);
   return {};
 }

@@ -88,11 +88,14 @@ class PodSync {
   std::string log_dir(const PodRecord& record) const;
   VolumePlaces places_of(const PodRecord& record) const;
 
+  // pod_end.cpp
+  static void send_signal(const ContainerRecord& container, int signal);
+
   // pod_probes.cpp
   // Says what is to be probed, and enters into the record what the probes have said so far.
   base::Result<void> watch_probes(const api::Pod& pod, PodRecord& record);
   base::Result<void> restart_failed(const api::Pod& pod, PodRecord& record, ContainerRecord& own,
-                                    const api::Container& container, bool init);
+                                    const api::Container& container, bool init, const ProbeVerdict& verdict);
   std::vector<std::pair<const api::Container*, bool>> probed_containers(const api::Pod& pod) const;
   StatusInputs status_inputs(const api::Pod& pod, const PodRecord& record) const;
 

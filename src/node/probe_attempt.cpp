@@ -62,7 +62,7 @@ class CommandAttempt final : public ProbeAttempt {
   ProbeAnswer time_out() override {
     kill_command();
     patience_ends_ = std::chrono::steady_clock::now() + kPatience;
-    return {ProbeAnswer::Kind::failure, "command " + quoted(command_) + " timed out"};
+    return {ProbeAnswer::Kind::failure, "command " + base::quote(command_) + " timed out"};
   }
 
   bool is_gone() override {
@@ -158,7 +158,7 @@ class NetworkAttempt final : public ProbeAttempt {
     if (asked_.kind == ProbeAction::Kind::grpc) {
       if (!dialling)
         return {ProbeAnswer::Kind::failure, "timeout: health rpc did not complete within " + limit};
-      return {ProbeAnswer::Kind::failure, "timeout: failed to connect service " + quoted(address().text()) +
+      return {ProbeAnswer::Kind::failure, "timeout: failed to connect service " + base::quote(address().text()) +
                                               " within " + limit + ": context deadline exceeded"};
     }
     return failure((dialling ? dial : std::string("context deadline exceeded")) +
@@ -172,10 +172,10 @@ class NetworkAttempt final : public ProbeAttempt {
 
   ProbeAnswer failure(const std::string& why) const {
     if (asked_.kind == ProbeAction::Kind::http)
-      return {ProbeAnswer::Kind::failure, "Get " + quoted(asked_.url()) + ": " + why};
+      return {ProbeAnswer::Kind::failure, "Get " + base::quote(asked_.url()) + ": " + why};
     if (asked_.kind == ProbeAction::Kind::grpc)
       return {ProbeAnswer::Kind::failure,
-              "error: failed to connect service at " + quoted(address().text()) + ": " + why};
+              "error: failed to connect service at " + base::quote(address().text()) + ": " + why};
     return {ProbeAnswer::Kind::failure, why};
   }
 

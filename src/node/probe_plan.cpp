@@ -122,21 +122,6 @@ std::string_view probe_kind_name(ProbeKind kind) {
   return "Liveness";
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 std::string seconds_text(std::chrono::milliseconds time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + "s";
 }
@@ -215,12 +200,12 @@ HttpVerdict judge_http(const ProbeAction& first, const ProbeAction& asked, int r
     auto next = follow(asked, location);
     if (!next) {
       return answer(ProbeAnswer::Kind::failure,
-                    "Get " + quoted(first.url()) + ": failed to parse Location header " + quoted(location));
+                    "Get " + base::quote(first.url()) + ": failed to parse Location header " + base::quote(location));
     }
     if (next->host == first.host) {
       if (redirects + 1 >= kMaxRedirects)
         return answer(ProbeAnswer::Kind::failure,
-                      "Get " + quoted(next->url()) + ": stopped after 10 redirects");
+                      "Get " + base::quote(next->url()) + ": stopped after 10 redirects");
       return {std::nullopt, std::move(*next)};
     }
   }
@@ -254,7 +239,7 @@ ProbeAnswer judge_grpc(int grpc_status, const std::string& message, int serving,
   }
   if (serving != 1) {
     const std::string name = serving >= 0 && serving < 4 ? kServing[serving] : std::to_string(serving);
-    return failure("service unhealthy (responded with " + quoted(name) + ")");
+    return failure("service unhealthy (responded with " + base::quote(name) + ")");
   }
   return {ProbeAnswer::Kind::success, "service healthy"};
 }

@@ -109,7 +109,5 @@ struct ProbeEvent {
 std::optional<ProbeEvent> event_of(ProbeKind kind, const ProbeAnswer& answer);
 
 std::string seconds_text(std::chrono::milliseconds time);  // "1s"
-// As Go's %q prints a command in messages.
-std::string quoted(std::string_view text);
 
 }  // namespace node
