@@ -17,10 +17,6 @@ namespace {
 using base::Object;
 using base::Value;
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 // Without the folders that load_merged_kubeconfig remembers, and without secrets unless `raw`.
 Value for_display(Value config, bool raw) {
   for (std::string_view list : {"clusters", "contexts", "users"}) {

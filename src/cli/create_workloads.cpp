@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <regex>
-#include <set>
 
 #include "base/ids.hpp"
 #include "base/strings.hpp"
@@ -18,7 +17,7 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-// "registry/path/name:tag@digest" -> "name"; what no container may be called gets blanks and a random end.
+// "registry/path/name:tag@digest" -> "name"; what no container may be called gets dashes and a random end.
 std::string container_name(std::string_view image) {
   std::string name(image.substr(image.rfind('/') + 1));
   name = name.substr(0, name.find(':'));

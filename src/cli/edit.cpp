@@ -21,10 +21,6 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 constexpr std::string_view kHead =
     "# Please edit the object below. Lines beginning with a '#' will be ignored,\n"
     "# and an empty file will abort the edit. If an error occurs while saving this file will be\n"

@@ -245,9 +245,6 @@ base::Result<Request> parse_request(Session& session, const Args& args) {
 
 int run_explain(Context& context) {
   const Args& args = context.args;
-  auto fail = [](std::string message) {
-    return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-  };
   if (args.operands.empty())
     return fail(
         "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list "

@@ -17,10 +17,6 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 struct Patch {
   std::string type;
   Value value;

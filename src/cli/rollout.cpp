@@ -136,11 +136,7 @@ base::Result<RolloutState> stateful_set_state(const Value& object) {
 
 int show_status(Session& session, const Args& args, const Found& found) {
   const ApiResource& resource = found.target.resource;
-  if (!is_rolled(resource)) {
-    return print_error(base::Error{base::Reason::unknown,
-                                   fmt::format("no status viewer has been implemented for {}", resource.kind),
-                                   nullptr});
-  }
+  if (!is_rolled(resource)) return fail(fmt::format("no status viewer has been implemented for {}", resource.kind));
   Deadline deadline;
   auto limit = base::parse_duration(args.get("timeout"));
   if (limit && limit->count() > 0) deadline = std::chrono::steady_clock::now() + *limit;
@@ -155,8 +151,7 @@ int show_status(Session& session, const Args& args, const Found& found) {
                               return state.done || once;
                             });
   if (!done) return print_error(done.error());
-  if (!*done)
-    return print_error(base::Error{base::Reason::unknown, "timed out waiting for the condition", nullptr});
+  if (!*done) return fail("timed out waiting for the condition");
   return 0;
 }
 
@@ -173,17 +168,14 @@ int change(Session& session, const Args& args, const Found& found, const Value& 
     auto changed =
         session.call("PATCH", Session::path_of(found.target.resource, found.namespace_, found.target.name),
                      *query, patch, "application/strategic-merge-patch+json");
-    if (!changed)
-      return print_error(
-          base::Error{base::Reason::unknown, "failed to patch: " + changed.error().message, nullptr});
+    if (!changed) return fail("failed to patch: " + changed.error().message);
     object = std::move(*changed);
   }
   return print_result(session, args, found.target.resource, object, verb, *dry_run);
 }
 
 int refuse(const Found& found, std::string_view why) {
-  return print_error(
-      base::Error{base::Reason::unknown, fmt::format("{} {}", qualified(found), why), nullptr});
+  return fail(fmt::format("{} {}", qualified(found), why));
 }
 
 int set_paused(Session& session, const Args& args, const Found& found, bool paused) {
@@ -239,7 +231,7 @@ int run_rollout(Context& context) {
   std::span<const std::string> operands(args.operands);
   operands = operands.subspan(1);
   if (operands.empty() && !args.given("filename"))
-    return print_error(base::Error{base::Reason::unknown, "required resource not specified", nullptr});
+    return fail("required resource not specified");
   auto session = context.session();
   if (!session) return print_error(session.error());
   auto found = find_objects(**session, args, operands, true);

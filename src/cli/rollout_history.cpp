@@ -24,10 +24,6 @@ constexpr std::string_view kRevision = "deployment.kubernetes.io/revision";
 constexpr std::string_view kHash = "pod-template-hash";
 constexpr std::string_view kCause = "kubernetes.io/change-cause";
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 using History = std::map<int64_t, Value>;  // ReplicaSets by revision
 
 base::Result<History> read_history(Session& session, const Found& found) {
@@ -46,16 +42,15 @@ base::Result<History> read_history(Session& session, const Found& found) {
 }
 
 // The template as the user wrote it: the hash is the controller's.
-Value template_of(const Value& set, bool with_hash) {
+Value template_of(const Value& set) {
   Value pod_template = set.at({"spec", "template"});
-  if (with_hash) return pod_template;
   auto& metadata = pod_template.make({"metadata"}).object();
   if (auto* labels = metadata.find("labels")) labels->object().erase(kHash);
   return pod_template;
 }
 
 std::string template_text(const Value& set) {
-  Value pod_template = template_of(set, true);
+  Value pod_template = set.at({"spec", "template"});
   if (auto cause = api::annotation_of(set, kCause); !cause.empty())
     pod_template.make({"metadata", "annotations", kCause}) = cause;
   Page page;
@@ -86,7 +81,7 @@ Object annotations_for(const Value& deployment, const Value& set) {
   return out;
 }
 
-// The set to go back to; null: there is no history.
+// The set to go back to.
 base::Result<const Value*> choose(const History& history, const Found& found, int64_t revision) {
   if (revision < 0 || revision > std::numeric_limits<int32_t>::max() ||
       (revision && !history.contains(revision)))
@@ -146,7 +141,7 @@ int undo_rollout(Session& session, const Args& args, const Found& found) {
     return fail(
         "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try "
         "again");
-  Value pod_template = template_of(**set, false);
+  Value pod_template = template_of(**set);
   if (pod_template == found.object.at({"spec", "template"})) {
     fmt::print("{} skipped rollback (current template already matches revision {})\n", name,
                args.number("to-revision").value_or(0));

@@ -84,5 +84,7 @@ class Session {
 // Prints an error as kubectl does ("Error from server (NotFound): ...", "error: ...") and returns the exit
 // code 1. `context` is what kubectl puts in front of a server's message, e.g. `error when creating "x.yaml"`.
 int print_error(const base::Error& error, std::string_view context = "");
+// The same for what kubectl itself finds wrong.
+inline int fail(std::string message) { return print_error({base::Reason::unknown, std::move(message), nullptr}); }
 
 }  // namespace cli

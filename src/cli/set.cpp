@@ -15,10 +15,6 @@ using base::Array;
 using base::Object;
 using base::Value;
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 struct Words {
   std::vector<std::string> resources;
   std::vector<std::pair<std::string, std::string>> images;  // container (or *) and image
@@ -38,8 +34,7 @@ base::Result<Words> sort_words(std::span<const std::string> operands) {
   return words;
 }
 
-// Where a kind keeps its pod: "" for pods, "template" for most, the longer way for cron jobs. Null: it has
-// none.
+// The pod spec within an object of that kind; null: it has none.
 Value* pod_spec_of(Value& object) {
   auto kind = api::kind_of(object);
   auto& spec = object.object()["spec"];

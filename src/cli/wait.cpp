@@ -18,22 +18,11 @@ namespace {
 
 using base::Value;
 
-int fail(std::string message) {
-  return print_error(base::Error{base::Reason::unknown, std::move(message), nullptr});
-}
-
 struct Goal {
   enum class Kind { created, deleted, condition, path } kind = Kind::condition;
   std::string name;   // of the condition, or the path
   std::string value;  // that it must have; of a path: any when empty
 };
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 // "'{.status.phase}'=Running": quotes and braces may be left out.
 base::Result<Goal> parse_path(const std::string& text, const std::string& whole) {
@@ -62,8 +51,8 @@ base::Result<Goal> parse_path(const std::string& text, const std::string& whole)
 }
 
 base::Result<Goal> parse_goal(const std::string& text) {
-  if (lower(text) == "delete") return Goal{.kind = Goal::Kind::deleted, .name = "", .value = ""};
-  if (lower(text) == "create") return Goal{.kind = Goal::Kind::created, .name = "", .value = ""};
+  if (base::to_lower(text) == "delete") return Goal{.kind = Goal::Kind::deleted, .name = "", .value = ""};
+  if (base::to_lower(text) == "create") return Goal{.kind = Goal::Kind::created, .name = "", .value = ""};
   if (text.starts_with("condition=")) {
     std::string name = text.substr(10);
     std::string value = "true";
@@ -79,12 +68,12 @@ base::Result<Goal> parse_goal(const std::string& text) {
 
 bool has_condition(const Goal& goal, const Value& object) {
   for (auto& condition : object.at({"status", "conditions"}).as_array()) {
-    if (lower(condition["type"].as_string()) != lower(goal.name)) continue;
+    if (base::to_lower(condition["type"].as_string()) != base::to_lower(goal.name)) continue;
     // A condition of an older spec says nothing about this one.
     auto observed =
         condition["observedGeneration"].int_or(object.at({"status", "observedGeneration"}).int_or(-1));
     if (observed >= 0 && observed < api::generation_of(object)) return false;
-    return lower(condition["status"].as_string()) == lower(goal.value);
+    return base::to_lower(condition["status"].as_string()) == base::to_lower(goal.value);
   }
   return false;
 }
@@ -130,7 +119,7 @@ int wait_for(Session& session, const Args& args, const Found& found, const Goal&
 
 // What is waited for need not be there yet, or no longer.
 base::Result<FoundObjects> find_for(Session& session, const Args& args, const Goal& goal) {
-  TRY(auto found, find_objects(session, args, args.operands, args.on("all")));
+  TRY(auto found, find_objects(session, args, args.operands));
   if (goal.kind == Goal::Kind::created || goal.kind == Goal::Kind::deleted) {
     std::erase_if(found.errors,
                   [](const base::Error& error) { return error.reason == base::Reason::not_found; });
