@@ -197,7 +197,7 @@ TEST_F(EndpointControllers, WritesOnlyWhatChanged) {
   EXPECT_EQ(slices_->changes(), before + 1);
 }
 
-TEST_F(EndpointControllers, ABurstOfPodsIsFewWrites) {
+TEST_F(EndpointControllers, ABurstOfPodsFillsSlices) {
   make_service();
   for (int i = 0; i < 250; ++i) {
     make_pod(fmt::format("p{}", i), fmt::format("10.244.{}.{}", i / 200, i % 200 + 1), true);
